@@ -1,0 +1,62 @@
+"""Which limit each tenant has without us: the operator's override, else the cluster's default."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Final
+
+import polars as pl
+
+from policy.frames import LIMITS
+
+EVERYONE: Final = ""  # the tenant under whose name the cluster's defaults are kept
+
+
+def observed_beneath(
+    overrides: pl.DataFrame,
+    *,
+    published: pl.DataFrame,
+    defaults: pl.DataFrame,
+    remembered: pl.DataFrame,
+) -> pl.DataFrame:
+    """LIMITS of the operator: what the cluster says that is not our own echo.
+
+    Args:
+        overrides: LIMITS that Mimir has loaded, ours among them.
+        published: LIMITS that we published; of these Mimir's word is our own.
+        defaults: LIMITS of the tenant EVERYONE, the defaults of the cluster.
+        remembered: LIMITS of the operator as seen before we spoke over them.
+    """
+    ours = published.select("tenant", "limit").unique()
+    foreign = overrides.join(ours, on=["tenant", "limit"], how="anti")
+    hidden = remembered.join(ours, on=["tenant", "limit"], how="semi")
+    return pl.concat(part.select(LIMITS.names()) for part in (foreign, hidden, defaults))
+
+
+def beneath(
+    observed: pl.DataFrame, *, tenants: Collection[str] | pl.Series, limits: Sequence[str]
+) -> pl.DataFrame:
+    """LIMITS of each tenant and limit without us; a limit of which nothing is known has no row.
+
+    Args:
+        observed: LIMITS as stored, the defaults under the tenant EVERYONE.
+        tenants: the tenants to answer for.
+        limits: the limits to answer for.
+    """
+    pairs = pl.DataFrame(
+        {"tenant": pl.Series(tenants, dtype=pl.String).unique(maintain_order=True)}
+    ).join(pl.DataFrame({"limit": list(limits)}, schema={"limit": pl.String()}), how="cross")
+    defaults = observed.filter(pl.col("tenant") == EVERYONE).select("limit", default="value")
+    return (
+        pairs.join(observed, on=["tenant", "limit"], how="left")
+        .join(defaults, on="limit", how="left")
+        .with_columns(value=pl.coalesce("value", "default"))
+        .drop_nulls("value")
+        .select(LIMITS.names())
+    )
+
+
+def overlaid(base: pl.DataFrame, *, above: pl.DataFrame) -> pl.DataFrame:
+    """LIMITS of `base` with the rows of `above` in the place of theirs."""
+    kept = base.join(above, on=["tenant", "limit"], how="anti")
+    return pl.concat([kept.select(LIMITS.names()), above.select(LIMITS.names())])

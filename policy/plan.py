@@ -1,0 +1,94 @@
+"""What would be published now: the layers composed, and how that differs from what stands.
+
+A plan is a pure function of the layers and of what was observed: the same layers give the same
+bytes. What would say to Mimir only what it says already is left out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import polars as pl
+
+from policy.changes import changes
+from policy.document import render
+from policy.effective import beneath
+from policy.frames import LIMITS
+from policy.layers import Bounds, compose
+from policy.validate import validate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Plan:
+    """A document to publish.
+
+    Attributes:
+        composed: COMPOSED, what the document says.
+        document: its bytes.
+        changes: CHANGES of limits as Mimir would see them; empty when there is nothing to say.
+        problems: why it must not be published, one line each.
+    """
+
+    composed: pl.DataFrame
+    document: bytes
+    changes: pl.DataFrame
+    problems: tuple[str, ...]
+
+
+def plan(
+    layers: pl.DataFrame,
+    *,
+    observed: pl.DataFrame,
+    standing: pl.DataFrame,
+    bounds: Bounds,
+    known: frozenset[str],
+    now: datetime,
+) -> Plan:
+    """Compose the layers and compare them with what stands.
+
+    Args:
+        layers: LAYERS of all flows.
+        observed: LIMITS of the operator, with the cluster's defaults under the tenant ''.
+        standing: LIMITS of the document that we published last; empty when there is none.
+        bounds: the hard bounds.
+        known: names of the limits that the oldest running Mimir knows.
+        now: aware UTC; expired layers are left out.
+    """
+    own = beneath(
+        observed, tenants=layers["tenant"], limits=layers["limit"].unique().sort().to_list()
+    )
+    composed = _worth_saying(
+        compose(layers, beneath=own, bounds=bounds, now=now), standing=standing
+    )
+    differences = changes(standing, after=composed)
+    return Plan(
+        composed=composed,
+        document=render(composed),
+        changes=_as_seen_by_mimir(differences, own=own),
+        problems=tuple(validate(composed, known=known)),
+    )
+
+
+def _worth_saying(composed: pl.DataFrame, *, standing: pl.DataFrame) -> pl.DataFrame:
+    """Leave out what equals the operator's own value, unless we have said it before."""
+    told = standing.select("tenant", "limit", told=pl.lit(value=True))
+    return (
+        composed.join(told, on=["tenant", "limit"], how="left", maintain_order="left")
+        .filter(pl.col("value").ne_missing(pl.col("beneath")) | pl.col("told").is_not_null())
+        .drop("told")
+    )
+
+
+def _as_seen_by_mimir(differences: pl.DataFrame, *, own: pl.DataFrame) -> pl.DataFrame:
+    """Where our document is silent, before or after, Mimir sees the operator's own value."""
+    return (
+        differences.join(
+            own.select(*LIMITS.names()[:2], own="value"),
+            on=["tenant", "limit"],
+            how="left",
+            maintain_order="left",
+        )
+        .with_columns(pl.coalesce("before", "own").alias("before"))
+        .drop("own")
+    )

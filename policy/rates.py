@@ -1,0 +1,82 @@
+"""Turn two readings of the same counters into rates, pod by pod.
+
+Nothing here adds pods up: a restarted pod must not hide in a sum. A pod without two readings
+that are some time apart has no rate at all, which is not the same as a rate of zero.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import polars as pl
+
+_KEY: Final = ("pod", "family", "user", "reason")
+
+RATES: Final = pl.Schema(
+    {
+        "pod": pl.String(),
+        "family": pl.String(),
+        "user": pl.String(),
+        "reason": pl.String(),
+        "per_second": pl.Float64(),
+    }
+)
+
+
+def rates(previous: pl.DataFrame, current: pl.DataFrame) -> pl.DataFrame:
+    """What each counter grew by per second between two scrapes.
+
+    A counter that fell was reset and has grown by its present value since (Prometheus' rule). A
+    counter that is new on a pod that was there before started at zero in between: Mimir makes a
+    tenant's counters at its first sample and removes them when it is idle. Prometheus would give
+    no rate and so miss the first interval of a blast.
+
+    Args:
+        previous: READINGS of the earlier scrape.
+        current: READINGS of the later one. Only families that end in `_total` are counters; rows
+            that differ only in labels that READINGS drops are summed first.
+
+    Returns:
+        RATES, never negative. A counter that vanished gives no row, nor does a pod that is not
+        in both scrapes or whose clock did not advance.
+    """
+    return (
+        _counters(current)
+        .join(seconds_between(previous, current), on="pod")
+        .join(_counters(previous), on=_KEY, how="left", nulls_equal=True, suffix="_before")
+        .with_columns(pl.col("value_before").fill_null(0.0))
+        .with_columns(
+            pl.when(pl.col("value") < pl.col("value_before"))
+            .then("value")
+            .otherwise(pl.col("value") - pl.col("value_before"))
+            .alias("increase")
+        )
+        .select(*_KEY, (pl.col("increase") / pl.col("seconds")).alias("per_second"))
+    )
+
+
+def seconds_between(previous: pl.DataFrame, current: pl.DataFrame) -> pl.DataFrame:
+    """The time between the two answers of each pod that has a rate.
+
+    Returns:
+        Columns pod and seconds, more than zero.
+    """
+    before, after = (
+        readings.group_by("pod").agg(pl.col("at").max()) for readings in (previous, current)
+    )
+    return (
+        after.join(before, on="pod", suffix="_before")
+        .select(
+            "pod",
+            ((pl.col("at") - pl.col("at_before")).dt.total_microseconds() / 1e6).alias("seconds"),
+        )
+        .filter(pl.col("seconds") > 0)
+    )
+
+
+def _counters(readings: pl.DataFrame) -> pl.DataFrame:
+    return (
+        readings.filter(pl.col("family").str.ends_with("_total"))
+        .group_by(_KEY)
+        .agg(pl.col("value").sum())
+    )

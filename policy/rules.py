@@ -1,0 +1,102 @@
+"""The rules that the recommender keeps: buffers, bounds, dead bands, steps.
+
+Rules that contradict each other are refused when they are made, not when a tenant meets them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from math import isfinite
+
+from policy.catalogue import integers
+from policy.errors import ConfigError
+from policy.layers import Bounds
+from policy.signals import INGESTION_BURST_SIZE, INGESTION_RATE, SIZED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """How a limit follows from demand.
+
+    Raises:
+        ConfigError: on construction, when two rules contradict each other.
+    """
+
+    buffer_percentage: float
+    """Room above the peak, in percent, for tenants without a tier of their own."""
+
+    buffer_by_tenant: Mapping[str, float] = field(default_factory=dict)
+    """The same for the tenants whose tier says otherwise: tenant -> percent."""
+
+    min_limits: Mapping[str, float] = field(default_factory=dict)
+    max_limits: Mapping[str, float] = field(default_factory=dict)
+    """Hard bounds of what is recommended: limit -> value. Whole numbers where Mimir wants them."""
+
+    default_limits: Mapping[str, float] = field(default_factory=dict)
+    """What a tenant has where Mimir did not say: limit -> value."""
+
+    min_history: timedelta = timedelta(hours=1)
+    """The shortest history that is believed."""
+
+    stale_after: timedelta = timedelta(minutes=15)
+    """The oldest newest measurement that is believed."""
+
+    raise_band: float = 0.05
+    lower_band: float = 0.15
+    """The dead band around the limit, as fractions: small differences change nothing."""
+
+    max_lower_step: float = 0.10
+    """The most that one decision lowers a limit, as a fraction of it."""
+
+    floor_factor: float = 1.05
+    """A limit is never lowered below this multiple of the peak."""
+
+    refused_series_factor: float = 1.2
+    """What a series peak counts for while series are refused, as nobody can count those."""
+
+    burst_factor: float = 10.0
+    """Burst as a multiple of the rate, the ratio of Mimir's own tiers. Burst is not divided
+    among the distributors, so it is also kept above what the busiest one sees."""
+
+    limits: tuple[str, ...] = SIZED
+    """The limits that are recommended at all."""
+
+    def __post_init__(self) -> None:
+        """Refuse rules that cannot be kept together."""
+        _refuse_bounds(self.min_limits, self.max_limits)
+        buffers = (self.buffer_percentage, *self.buffer_by_tenant.values())
+        if not all(isfinite(buffer) and buffer >= 0 for buffer in buffers):
+            raise ConfigError("a buffer percentage is negative or no number; give 0 or more")
+        if self.burst_factor < 1:
+            raise ConfigError(
+                f"burst_factor is {self.burst_factor}: a burst below the rate refuses what the "
+                "rate allows; give 1 or more"
+            )
+
+    @property
+    def bounds(self) -> Bounds:
+        """The hard bounds, as the cascade wants them."""
+        return Bounds(minimum=self.min_limits, maximum=self.max_limits)
+
+
+def _refuse_bounds(minimum: Mapping[str, float], maximum: Mapping[str, float]) -> None:
+    for limit, value in (*minimum.items(), *maximum.items()):
+        if not isfinite(value) or value < 0:
+            raise ConfigError(f"the bound {value} of {limit} is no limit; give 0 or more")
+        if limit in integers() and value != int(value):
+            raise ConfigError(f"the bound {value} of {limit} is not whole, as Mimir wants it")
+
+    for limit in minimum.keys() & maximum.keys():
+        if minimum[limit] > maximum[limit] > 0:
+            raise ConfigError(
+                f"{limit}: the minimum {minimum[limit]} is above the maximum {maximum[limit]}"
+            )
+
+    burst = maximum.get(INGESTION_BURST_SIZE)
+    if burst is not None and burst < maximum.get(INGESTION_RATE, float("inf")):
+        raise ConfigError(
+            f"the maximum of {INGESTION_BURST_SIZE} ({burst}) is below that of {INGESTION_RATE}; "
+            f"raise it, or set a maximum of {INGESTION_RATE} that is not above it"
+        )

@@ -1,0 +1,44 @@
+"""Settings as plain values that may be shown: secrets become asterisks.
+
+What comes out is fit for YAML and JSON, and reads back as the same settings, but for secrets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Final
+
+from pydantic import SecretStr
+
+from policy.settings.durations import format_duration
+from policy.settings.section import Section, aliases
+
+MASK: Final = "********"
+
+
+def masked(section: Section) -> dict[str, object]:
+    """The section's values by canonical key; a key without a value is left out."""
+    values = {alias: getattr(section, name) for name, alias in aliases(type(section)).items()}
+    return {alias: _plain(value) for alias, value in values.items() if value is not None}
+
+
+def _plain(value: object) -> object:  # noqa: PLR0911 - one line per kind of value
+    match value:
+        case Section():
+            return masked(value)
+        case SecretStr():
+            return MASK
+        case timedelta():
+            return format_duration(value)
+        case Decimal():
+            return format(value, "f")
+        case Path():
+            return str(value)
+        case tuple():
+            return [_plain(item) for item in value]
+        case Mapping():
+            return {key: _plain(item) for key, item in value.items()}
+    return value

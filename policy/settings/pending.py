@@ -1,0 +1,198 @@
+"""Which settings have no effect yet.
+
+The whole schema is accepted from the first day, so that a configuration need not be rewritten
+when a part of the system arrives. What nothing reads yet is listed here, and an operator who
+sets it is told. A test holds the list to the code: a key is read, or it stands here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from policy.errors import ConfigError
+from policy.settings.root import Settings
+from policy.settings.schema import leaf_keys, located, pattern_of, shapes
+from policy.settings.section import Section, aliases
+
+WITHOUT_EFFECT: Final[frozenset[str]] = frozenset(
+    {
+        "alerting.email.enabled",
+        "alerting.email.from",
+        "alerting.email.password",
+        "alerting.email.smtpHost",
+        "alerting.email.smtpPort",
+        "alerting.email.timeout",
+        "alerting.email.to",
+        "alerting.email.useTls",
+        "alerting.email.username",
+        "alerting.enabled",
+        "alerting.pagerduty.enabled",
+        "alerting.pagerduty.integrationKey",
+        "alerting.pagerduty.timeout",
+        "alerting.routing.*.channels",
+        "alerting.routing.*.escalation",
+        "alerting.routing.*.match.component",
+        "alerting.routing.*.match.priority",
+        "alerting.routing.*.match.severity",
+        "alerting.routing.*.match.tenant",
+        "alerting.slack.channel",
+        "alerting.slack.enabled",
+        "alerting.slack.timeout",
+        "alerting.slack.username",
+        "alerting.slack.webhookURL",
+        "alerting.webhooks.*.enabled",
+        "alerting.webhooks.*.headers",
+        "alerting.webhooks.*.method",
+        "alerting.webhooks.*.timeout",
+        "alerting.webhooks.*.url",
+        "auditLog.maxEntries",
+        "auditLog.storageType",
+        "circuitBreaker.autoConfig.enabled",
+        "circuitBreaker.autoConfig.limitMultipliers.burstMultiplier",
+        "circuitBreaker.autoConfig.limitMultipliers.queryRateMultiplier",
+        "circuitBreaker.autoConfig.limitMultipliers.seriesMultiplier",
+        "circuitBreaker.autoConfig.realtimeAdaptation.enabled",
+        "circuitBreaker.autoConfig.realtimeAdaptation.interval",
+        "circuitBreaker.autoConfig.realtimeAdaptation.learningRate",
+        "circuitBreaker.autoConfig.realtimeAdaptation.maxChangePercent",
+        "circuitBreaker.autoConfig.realtimeAdaptation.percentile",
+        "circuitBreaker.autoConfig.safetyMargins.defaultMargin",
+        "circuitBreaker.autoConfig.safetyMargins.tenantMargins",
+        "circuitBreaker.blastProtection.autoEmergencyShutdown",
+        "circuitBreaker.blastProtection.querySpikeThreshold",
+        "circuitBreaker.blastProtection.seriesSpikeThreshold",
+        "circuitBreaker.blastProtection.tenantOverrides.*.ingestionSpikeThreshold",
+        "circuitBreaker.blastProtection.tenantOverrides.*.querySpikeThreshold",
+        "circuitBreaker.blastProtection.tenantOverrides.*.seriesSpikeThreshold",
+        "circuitBreaker.blastProtection.useAutoThresholds",
+        "circuitBreaker.failureThreshold",
+        "circuitBreaker.mode",
+        "circuitBreaker.perTenantConfig.*.enabled",
+        "circuitBreaker.perTenantConfig.*.mode",
+        "circuitBreaker.perTenantConfig.*.thresholds.ingestion",
+        "circuitBreaker.perTenantConfig.*.thresholds.query",
+        "circuitBreaker.perTenantConfig.*.thresholds.series",
+        "circuitBreaker.perTenantEnabled",
+        "circuitBreaker.rateLimit.burstCapacity",
+        "circuitBreaker.rateLimit.enabled",
+        "circuitBreaker.rateLimit.requestsPerSecond",
+        "circuitBreaker.requestVolumeThreshold",
+        "circuitBreaker.thresholds.ingestion",
+        "circuitBreaker.thresholds.query",
+        "circuitBreaker.thresholds.series",
+        "costControl.alertThresholds",
+        "costControl.autoLimitReduction",
+        "costControl.budgetAlerts",
+        "costControl.costMethod",
+        "costControl.costOptimization",
+        "costControl.globalBudget.annual",
+        "costControl.globalBudget.currency",
+        "costControl.globalBudget.daily",
+        "costControl.globalBudget.enabled",
+        "costControl.globalBudget.enforceBudget",
+        "costControl.globalBudget.monthly",
+        "costControl.perTenantBudgets.annual",
+        "costControl.perTenantBudgets.currency",
+        "costControl.perTenantBudgets.daily",
+        "costControl.perTenantBudgets.enabled",
+        "costControl.perTenantBudgets.enforceBudget",
+        "costControl.perTenantBudgets.monthly",
+        "costControl.teamBudgets.*.annual",
+        "costControl.teamBudgets.*.currency",
+        "costControl.teamBudgets.*.daily",
+        "costControl.teamBudgets.*.enabled",
+        "costControl.teamBudgets.*.enforceBudget",
+        "costControl.teamBudgets.*.monthly",
+        "costControl.teamBudgets.*.tenants",
+        "costControl.tenantBudgets.*.annual",
+        "costControl.tenantBudgets.*.currency",
+        "costControl.tenantBudgets.*.daily",
+        "costControl.tenantBudgets.*.enabled",
+        "costControl.tenantBudgets.*.enforceBudget",
+        "costControl.tenantBudgets.*.monthly",
+        "emergency.enabled",
+        "emergency.panicMode.actions.*.enabled",
+        "emergency.panicMode.actions.*.name",
+        "emergency.panicMode.actions.*.percent",
+        "emergency.panicMode.cpuThreshold",
+        "emergency.panicMode.enabled",
+        "emergency.panicMode.memoryThreshold",
+        "emergency.recovery.cpuThreshold",
+        "emergency.recovery.memoryThreshold",
+        "emergency.recovery.stableFor",
+        "emergency.recovery.stepInterval",
+        "emergency.recovery.stepPercentage",
+        "eventSpike.cooldownPeriod",
+        "eventSpike.detectionWindow",
+        "eventSpike.enabled",
+        "eventSpike.maxSpikeMultiplier",
+        "eventSpike.threshold",
+        "limits.definitions.*.bufferPercentage",
+        "limits.definitions.*.enabled",
+        "limits.disabled",
+        "limits.enabled",
+        "metricsDiscovery.enabled",
+        "metricsDiscovery.metricsPath",
+        "metricsDiscovery.namespace",
+        "metricsDiscovery.portName",
+        "metricsDiscovery.serviceLabelSelector",
+        "metricsDiscovery.serviceNames",
+        "mimir.configMapName",
+        "mimir.namespace",
+        "mimir.triggerRollout",
+        "performance.batchProcessing.enabled",
+        "performance.batchProcessing.maxConcurrent",
+        "performance.batchProcessing.size",
+        "performance.cache.enabled",
+        "performance.cache.sizeMB",
+        "performance.cache.ttl",
+        "performance.cache.type",
+        "performance.compression.algorithm",
+        "performance.compression.enabled",
+        "performance.enabled",
+        "tenantScoping.enabled",
+        "tenantScoping.tierBased.enabled",
+        "trendAnalysis.includePeaks",
+        "trendAnalysis.percentile",
+        "trendAnalysis.timeOfDayBuffers",
+        "trendAnalysis.useMovingAverage",
+    }
+)
+"""Keys in their canonical spelling; `*` stands for the names in a map or the places in a list."""
+
+
+def is_without_effect(dotted_key: str) -> bool:
+    """Whether nothing reads the key yet; of a section, whether nothing reads any key in it.
+
+    Raises:
+        ConfigError: there is no such key.
+    """
+    if dotted_key in WITHOUT_EFFECT:
+        return True
+    found = located(Settings, dotted_key.split("."))
+    if found is None:
+        raise ConfigError(f"{dotted_key}: unknown key")
+    pattern = pattern_of(Settings, found[0])
+    below = {
+        leaf for leaf in leaf_keys(Settings) if leaf == pattern or leaf.startswith(f"{pattern}.")
+    }
+    return below <= WITHOUT_EFFECT
+
+
+def set_without_effect(settings: Settings) -> list[str]:
+    """The keys that the operator has set and that nothing reads yet, sorted."""
+    return sorted(key for key in _set_keys(settings) if is_without_effect(key))
+
+
+def _set_keys(section: Section) -> Iterator[str]:
+    for name in section.model_fields_set:
+        alias = aliases(type(section))[name]
+        value = getattr(section, name)
+        if isinstance(value, Section):
+            yield from (f"{alias}.{key}" for key in _set_keys(value))
+        elif isinstance(value, dict) and shapes(type(section))[alias].section is not None:
+            for entry, item in value.items():
+                yield from (f"{alias}.{entry}.{key}" for key in _set_keys(item))
+        else:
+            yield alias

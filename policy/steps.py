@@ -1,0 +1,101 @@
+"""The steps of a decision as data: each number, the one before it, and why it changed.
+
+Text for people is rendered from these steps; nothing is explained that was not computed.
+"""
+
+from __future__ import annotations
+
+import polars as pl
+
+from policy.figures import grouped
+from policy.rules import Rules
+from policy.signals import INGESTION_BURST_SIZE
+
+_DIGITS = 6  # what is further behind the point is noise of the arithmetic
+
+
+def steps(*, rules: Rules) -> pl.Expr:
+    """The column `steps` of DECISIONS: a JSON list of {name, before, after, because}.
+
+    It reads the columns that `policy.sizing` and `policy.gates` add; a step that changed
+    nothing is left out, and where nothing was measured or is in force, the list says only that.
+    """
+    sized = pl.col("target").is_not_null() & pl.col("before").is_not_null()
+    parts = [*_of_size(rules), *_of_outcome(rules)]
+    shown = [pl.when(sized).then(part) for part in parts]
+    because = pl.when(pl.col("outcome") == "withheld").then("detail")
+    withheld = _step("withheld", "target", "after", because)
+    body = pl.concat_str(
+        [*shown, pl.when(pl.col("outcome") == "withheld").then(withheld)],
+        separator=",",
+        ignore_nulls=True,
+    )
+    return pl.concat_str(pl.lit("["), body, pl.lit("]"))
+
+
+def _of_size(rules: Rules) -> list[pl.Expr]:
+    burst = pl.col("limit") == INGESTION_BURST_SIZE
+    wanted, floor = pl.col("wanted"), pl.col("floor")
+    at_least = pl.max_horizontal("wanted", "floor")
+    percent = grouped((pl.col("buffer") - 1) * 100)
+    window = pl.concat_str(
+        pl.lit("the most that was asked for in "), grouped(pl.col("hours")), pl.lit(" h")
+    )
+    return [
+        pl.when(pl.col("peak").is_not_null()).then(_step("peak", None, "peak", window)),
+        pl.when("bites").then(
+            _step(
+                "refused",
+                "peak",
+                "demand",
+                f"series are refused and cannot be counted: {rules.refused_series_factor:g} times",
+            )
+        ),
+        pl.when(pl.col("own").is_not_null()).then(
+            _step("buffer", "demand", "own", pl.concat_str(percent, pl.lit(" % above it")))
+        ),
+        pl.when(burst).then(
+            _step("rate", "rate", "wanted", f"at least {rules.burst_factor:g} times the rate")
+        ),
+        pl.when(floor > wanted).then(
+            _step("floor", "wanted", "floor", f"at least {rules.floor_factor:g} times the peak")
+        ),
+        _step("rounding", at_least, "rounded", "up to two significant digits"),
+        pl.when(pl.col("target") != pl.col("rounded")).then(
+            _step("bounds", "rounded", "target", "the hard bounds of this limit")
+        ),
+    ]
+
+
+def _of_outcome(rules: Rules) -> list[pl.Expr]:
+    lowering = pl.col("outcome") == "lower"
+    band = f"the dead band is -{rules.lower_band * 100:g} % to +{rules.raise_band * 100:g} %"
+    taken = pl.concat_str(pl.col("outcome"), pl.lit(f": {band}"))
+    return [
+        _step("compare", "before", "target", taken),
+        pl.when(lowering & (pl.col("lowered") > pl.col("target"))).then(
+            _step(
+                "step",
+                "target",
+                "lowered",
+                f"at most {rules.max_lower_step * 100:g} % lower at once",
+            )
+        ),
+    ]
+
+
+def _step(
+    name: str, before: str | pl.Expr | None, after: str | pl.Expr, because: str | pl.Expr
+) -> pl.Expr:
+    return pl.struct(
+        name=pl.lit(name),
+        before=_number(before),
+        after=_number(after),
+        because=pl.lit(because) if isinstance(because, str) else because,
+    ).struct.json_encode()
+
+
+def _number(value: str | pl.Expr | None) -> pl.Expr:
+    if value is None:
+        return pl.lit(None, dtype=pl.Float64)
+    return (pl.col(value) if isinstance(value, str) else value).round(_DIGITS)

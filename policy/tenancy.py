@@ -1,0 +1,108 @@
+"""Which tenants we look after, and which tier each belongs to.
+
+Skip wins over include; an empty include list includes everyone. A tenant belongs to the first
+tier whose pattern matches, in the order of the mapping. Patterns are shell globs, or regular
+expressions that must match the whole id.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+import polars as pl
+
+from policy.errors import ConfigError
+from policy.frames import LAYERS, empty
+
+
+def _expression(patterns: Sequence[str], *, use_regex: bool, key: str) -> str:
+    """One regular expression that matches any of the patterns, whole ids only.
+
+    Raises:
+        ConfigError: a pattern is not a regular expression; names the setting `key`.
+    """
+    if not use_regex:
+        return "|".join(rf"\A{fnmatch.translate(pattern)[:-2]}\z" for pattern in patterns)
+    for pattern in patterns:
+        try:
+            re.compile(pattern)
+        except re.error as exc:
+            raise ConfigError(f"{key}: {pattern!r} is not a regular expression: {exc}") from exc
+    return "|".join(rf"\A(?:{pattern})\z" for pattern in patterns)
+
+
+def in_scope(
+    tenants: pl.Series, *, skip: Sequence[str], include: Sequence[str], use_regex: bool = False
+) -> pl.Series:
+    """The tenants that we look after, in the order given.
+
+    Args:
+        tenants: tenant ids.
+        skip: patterns of tenants that are left alone whatever else matches.
+        include: patterns of tenants that are looked after; empty means all.
+        use_regex: the patterns are regular expressions, not globs.
+    """
+    kept = tenants
+    if include:
+        wanted = _expression(include, use_regex=use_regex, key="tenantScoping.includeList")
+        kept = kept.filter(kept.str.contains(wanted))
+    if skip:
+        unwanted = _expression(skip, use_regex=use_regex, key="tenantScoping.skipList")
+        kept = kept.filter(~kept.str.contains(unwanted))
+    return kept
+
+
+def tiers(tenants: pl.Series, *, mapping: Mapping[str, str]) -> pl.DataFrame:
+    """Columns tenant, tier: the first pattern that matches decides; without a match tier is null.
+
+    Args:
+        tenants: tenant ids.
+        mapping: glob pattern to tier name, in the order of the settings.
+    """
+    tier: pl.Expr = pl.lit(None, dtype=pl.String)
+    for pattern, name in reversed(list(mapping.items())):
+        matches = pl.col("tenant").str.contains(
+            _expression([pattern], use_regex=False, key="tenantTierMapping")
+        )
+        tier = pl.when(matches).then(pl.lit(name)).otherwise(tier)
+    return pl.DataFrame({"tenant": tenants}, schema={"tenant": pl.String()}).with_columns(tier=tier)
+
+
+def tier_layer(
+    members: pl.DataFrame, *, limits: Mapping[str, Mapping[str, float]], written_at: datetime
+) -> pl.DataFrame:
+    """The `tier` layer: what the settings give the tenants of each tier.
+
+    Args:
+        members: columns tenant, tier, as `tiers` returns them.
+        limits: limit values by limit name by tier name.
+        written_at: when the layer is written.
+
+    Returns:
+        Rows of the LAYERS schema.
+    """
+    given = pl.DataFrame(
+        [
+            {"tier": tier, "limit": limit, "value": float(value)}
+            for tier, values in limits.items()
+            for limit, value in values.items()
+        ],
+        schema={"tier": pl.String(), "limit": pl.String(), "value": pl.Float64()},
+    )
+    if given.is_empty() or members.is_empty():
+        return empty(LAYERS)
+    return (
+        members.join(given, on="tier")
+        .with_columns(
+            layer=pl.lit("tier"),
+            kind=pl.lit("set"),
+            reason=pl.format("tier {}", "tier"),
+            evidence=pl.lit("{}"),
+            written_at=pl.lit(written_at, dtype=LAYERS["written_at"]),
+            expires_at=pl.lit(None, dtype=LAYERS["expires_at"]),
+        )
+        .select(LAYERS.names())
+    )

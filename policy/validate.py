@@ -1,0 +1,123 @@
+"""Find what Mimir would refuse, and what it would take and get wrong, before it is written.
+
+One unknown key makes Mimir drop the whole file, for all tenants, and a restarting pod does not
+start. It accepts other things that it should not: a negative rate, a fraction for a whole
+number (cut off), a rate of zero that blocks a tenant. All of these are refused here, each
+in a line that names the tenant, the limit and the way out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Final
+
+import polars as pl
+
+from policy.catalogue import blocked_at_zero, integers, numbers
+from policy.document import render
+from policy.signals import INGESTION_BURST_SIZE, INGESTION_RATE
+
+MAX_BYTES: Final = 900 * 1024  # a ConfigMap ends at 1 MiB, its own fields included
+
+_MAX_ID_BYTES: Final = 150
+_MAX_INTEGER: Final = 2.0**63
+_LEGAL_ID: Final = r"^[0-9a-zA-Z!\-_.*'()]+$"
+_RESERVED_IDS: Final = (".", "..", "__mimir_cluster")
+
+
+def validate(
+    limits: pl.DataFrame, *, known: Collection[str], max_bytes: int = MAX_BYTES
+) -> list[str]:
+    """The problems of what is about to be published.
+
+    Args:
+        limits: COMPOSED or LIMITS.
+        known: the names that the oldest running version knows (`catalogue.known_in`).
+        max_bytes: the largest file that may be written.
+
+    Returns:
+        One line per problem, sorted by tenant and limit; nothing when it may be written.
+    """
+    rows = limits.select("tenant", "limit", "value")
+    found = rows.select("tenant", "limit", problem=_problem(known)).drop_nulls("problem")
+    problems = pl.concat([found, _too_small_bursts(rows)]).sort("tenant", "limit", "problem")
+    lines = problems.select(
+        pl.format(
+            "tenant {}, {}: {}",
+            pl.col("tenant").fill_null("(none)"),
+            pl.col("limit").fill_null("(no limit)"),
+            "problem",
+        )
+    )
+    return [*lines.to_series().to_list(), *_too_large(rows, max_bytes=max_bytes)]
+
+
+def _problem(known: Collection[str]) -> pl.Expr:
+    """What is wrong with one row by itself: the first that applies."""
+    tenant, limit, value = pl.col("tenant"), pl.col("limit"), pl.col("value")
+    legal = tenant.str.contains(_LEGAL_ID) & (tenant.str.len_bytes() <= _MAX_ID_BYTES)
+    checks = [
+        (
+            ~legal.fill_null(value=False) | tenant.is_in(_RESERVED_IDS),
+            (
+                f"this is no tenant id that Mimir takes (1 to {_MAX_ID_BYTES} bytes of letters, "
+                "digits and !-_.*'(), not '.', '..' or '__mimir_cluster'); exclude the tenant"
+            ),
+        ),
+        (
+            ~limit.is_in(list(known)).fill_null(value=False),
+            (
+                "the oldest running Mimir does not know this limit and would refuse the whole "
+                "file; remove it, or upgrade every pod first"
+            ),
+        ),
+        (
+            ~limit.is_in(list(numbers())),
+            "this limit is not a number; set it in the operator's own file",
+        ),
+        (
+            pl.struct("tenant", "limit").is_duplicated(),
+            "it is set twice and Mimir refuses duplicate keys; keep one value",
+        ),
+        (
+            ~value.is_finite().fill_null(value=False),
+            "the value is missing or not finite; give a number, or 0 where that means unlimited",
+        ),
+        (value < 0, "the value is negative, which Mimir accepts and misreads; give 0 or more"),
+        (
+            limit.is_in(list(integers())) & ((value != value.floor()) | (value >= _MAX_INTEGER)),
+            (
+                "the value is not a whole number that Mimir can hold, and it would cut it off; "
+                "round it"
+            ),
+        ),
+        (
+            limit.is_in(list(blocked_at_zero())) & (value == 0),
+            "0 refuses everything that the tenant sends; give more than 0",
+        ),
+    ]
+    return pl.coalesce(pl.when(wrong).then(pl.lit(text)) for wrong, text in checks)
+
+
+def _too_small_bursts(rows: pl.DataFrame) -> pl.DataFrame:
+    text = f"the burst is below {INGESTION_RATE}, so it refuses what the rate allows; raise it"
+    rates = rows.filter(limit=INGESTION_RATE).select("tenant", rate="value")
+    return (
+        rows.filter(limit=INGESTION_BURST_SIZE)
+        .join(rates, on="tenant")
+        .filter(pl.col("value") < pl.col("rate"))
+        .select("tenant", "limit", problem=pl.lit(text))
+        .unique()
+    )
+
+
+def _too_large(rows: pl.DataFrame, *, max_bytes: int) -> list[str]:
+    size = len(render(rows))
+    if size <= max_bytes:
+        return []
+    tenants = rows["tenant"].n_unique()
+    problem = (
+        f"the file of {tenants} tenants would be {size} bytes, more than {max_bytes}; "
+        "exclude tenants, or publish fewer limits"
+    )
+    return [problem]
