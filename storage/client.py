@@ -1,0 +1,130 @@
+"""Ask the history a question in SQL, from any process.
+
+The running owner is asked when there is one; without one the file is opened read-only.
+Only reading is allowed unless the caller says `write`: the statements are looked at first,
+and then run where nothing can be written.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import duckdb
+import polars as pl
+
+from storage.engine import connect, load_quack, one_line
+from storage.errors import StorageError
+from storage.lock import OwnerLock
+from storage.serve import serving_file
+
+TOKEN_VARIABLE: Final = "MLO_STORAGE_TOKEN"  # noqa: S105 - the name of the variable
+READING: Final = (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN)
+ASK_SERVER: Final = "select * from quack_query(?, ?, token = ?)"
+READ_ONLY: Final = "begin transaction read only; "
+NO_SERVER: Final = "Could not connect to server"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Server:
+    """How to reach the owner of a history."""
+
+    address: str
+    token: str
+
+
+def query(
+    url: str, sql: str, *, write: bool = False, environ: Mapping[str, str] = os.environ
+) -> pl.DataFrame:
+    """The answer to `sql`; of several statements, that of the last one.
+
+    `url` is the path of the file, or `quack:host:port` with the token in MLO_STORAGE_TOKEN.
+
+    Raises:
+        StorageError: the SQL is wrong or would write, or the history cannot be reached.
+    """
+    check_statements(sql, write=write)
+    if url.startswith("quack:"):
+        token = environ.get(TOKEN_VARIABLE)
+        if not token:
+            raise StorageError(f"{url} asks for a token; set {TOKEN_VARIABLE}")
+        answer = _ask(Server(address=url, token=token), sql, write=write)
+        if answer is None:
+            raise StorageError(f"{url} does not answer; is mlo up, and storage.url right?")
+        return answer
+
+    path = Path(url).absolute()
+    server = running_server(path)
+    answer = _ask(server, sql, write=write) if server else None
+    return _open_and_run(path, sql, write=write) if answer is None else answer
+
+
+def check_statements(sql: str, *, write: bool = False) -> None:
+    """Refuse what is not SQL, is empty, or would write without `write`.
+
+    Raises:
+        StorageError: with the reason in one line.
+    """
+    try:
+        statements = duckdb.extract_statements(sql)
+    except duckdb.Error as exc:
+        raise StorageError(f"SQL: {one_line(str(exc))}") from exc
+    if not statements:
+        raise StorageError("SQL: there is no statement")
+
+    writing = [statement for statement in statements if statement.type not in READING]
+    if writing and not write:
+        raise StorageError(
+            f"SQL: {writing[0].type.name} would change something, and only reading is allowed "
+            "here; ask for writing if that is meant"
+        )
+
+
+def running_server(path: Path) -> Server | None:
+    """How to reach the process that owns the file; None when there is no such process.
+
+    Raises:
+        StorageError: the notice is there and may not be read by this user.
+    """
+    notice = serving_file(path)
+    try:
+        said = json.loads(notice.read_text(encoding="utf-8"))
+        os.kill(said["pid"], 0)
+    except PermissionError as exc:
+        raise StorageError(f"{notice} belongs to another user; run as the owner") from exc
+    except (FileNotFoundError, ProcessLookupError, ValueError, KeyError):
+        return None
+    return Server(address=said["address"], token=said["token"])
+
+
+def _ask(server: Server, sql: str, *, write: bool) -> pl.DataFrame | None:
+    """The server's answer; None when nobody listens there."""
+    with connect(":memory:") as connection:
+        load_quack(connection)
+        asked = sql if write else READ_ONLY + sql
+        try:
+            return connection.execute(ASK_SERVER, [server.address, asked, server.token]).pl()
+        except duckdb.Error as exc:
+            if NO_SERVER in str(exc):
+                return None
+            raise StorageError(f"SQL: {one_line(str(exc))}") from exc
+
+
+def _open_and_run(path: Path, sql: str, *, write: bool) -> pl.DataFrame:
+    if not path.exists():
+        raise StorageError(f"{path} does not exist; has mlo run yet, and is storage.url right?")
+    lock = OwnerLock.acquire(path) if write else None
+    try:
+        with connect(str(path), read_only=not write) as connection:
+            try:
+                answer = connection.execute(sql)
+                return answer.pl() if answer.description else pl.DataFrame()
+            except duckdb.Error as exc:
+                raise StorageError(f"SQL: {one_line(str(exc))}") from exc
+    finally:
+        if lock:
+            lock.release()

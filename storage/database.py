@@ -1,0 +1,151 @@
+"""The one DuckDB file of the history, opened by the one process that owns it.
+
+Threads share the file: each has its own cursor, and a reader never waits for a writer.
+A second owner is refused, as is a file that this release cannot understand.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import datetime
+from pathlib import Path
+from typing import Final, Self
+
+import duckdb
+import polars as pl
+
+from policy.errors import Conflict
+from storage.engine import connect, one_line
+from storage.errors import StorageError, StorageUnavailable
+from storage.lock import OwnerLock
+from storage.migrate import migrate
+
+MEMORY: Final = ":memory:"
+INCOMING: Final = "incoming"  # the name under which a frame is visible to a statement
+
+
+class Database:
+    """An open history. `path` is None for a database in memory."""
+
+    def __init__(
+        self, connection: duckdb.DuckDBPyConnection, *, path: Path | None, lock: OwnerLock | None
+    ) -> None:
+        self.path = path
+        self._connection = connection
+        self._lock = lock
+        self._new_cursor = threading.Lock()
+        self._of_thread = threading.local()
+
+    @classmethod
+    def open(cls, url: str, *, clock: Callable[[], datetime]) -> Self:
+        """Open the file `url` (or `:memory:`), create it if need be, migrate its schema.
+
+        Raises:
+            StorageError: in use, unreadable, or of a newer release; the file stays as it is.
+        """
+        if url.startswith("quack:"):
+            raise StorageError(
+                f"storage.url {url} names a served history; its owner needs the path of a file"
+            )
+        path = None if url == MEMORY else Path(url).absolute()
+        lock = OwnerLock.acquire(path) if path else None
+        try:
+            connection = connect(str(path) if path else MEMORY)
+            try:
+                if migrate(connection, clock=clock):
+                    connection.execute("checkpoint")  # DuckDB replays not every schema change
+            except BaseException:
+                connection.close()
+                raise
+        except BaseException:
+            if lock:
+                lock.release()
+            raise
+        return cls(connection, path=path, lock=lock)
+
+    def cursor(self) -> duckdb.DuckDBPyConnection:
+        """This thread's own cursor; it lives as long as the thread."""
+        cursor: duckdb.DuckDBPyConnection | None = getattr(self._of_thread, "cursor", None)
+        if cursor is None:
+            with self._new_cursor:
+                cursor = self._connection.cursor()
+            self._of_thread.cursor = cursor
+        return cursor
+
+    @contextmanager
+    def transaction(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Keep all of the block or nothing of it; an inner block joins the outer one.
+
+        Do not await inside: another coroutine of the thread would join the transaction.
+
+        Raises:
+            Conflict: another thread changed the same rows; nothing was kept.
+            StorageUnavailable: the disk refused; nothing was kept.
+        """
+        cursor = self.cursor()
+        if getattr(self._of_thread, "in_transaction", False):
+            yield cursor
+            return
+
+        cursor.begin()
+        self._of_thread.in_transaction = True
+        try:
+            yield cursor
+            cursor.commit()
+        except duckdb.TransactionException as exc:
+            _undo(cursor)
+            raise Conflict(f"history: {one_line(str(exc))}; try again") from exc
+        except (duckdb.IOException, duckdb.OutOfMemoryException) as exc:
+            _undo(cursor)
+            raise StorageUnavailable(
+                f"{self.path or MEMORY} cannot be written: {one_line(str(exc))}; free some space"
+            ) from exc
+        except BaseException:
+            _undo(cursor)
+            raise
+        finally:
+            self._of_thread.in_transaction = False
+
+    def close(self) -> None:
+        """Write everything to the file and give it back."""
+        self._connection.close()
+        if self._lock:
+            self._lock.release()
+            self._lock = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self.close()
+
+
+def write_frame(
+    cursor: duckdb.DuckDBPyConnection, statement: str, frame: pl.DataFrame, *parameters: object
+) -> None:
+    """Run a statement that reads `frame` under the name `incoming`."""
+    cursor.register(INCOMING, frame)
+    try:
+        cursor.execute(statement, list(parameters))
+    finally:
+        cursor.unregister(INCOMING)
+
+
+def read_frame(
+    database: Database,
+    statement: str,
+    parameters: list[object] | dict[str, object] | None = None,
+    *,
+    schema: pl.Schema | None = None,
+) -> pl.DataFrame:
+    """The answer of a query as a frame, cast to `schema` when given."""
+    answer = database.cursor().execute(statement, parameters).pl()
+    return answer if schema is None else answer.select(schema.names()).cast(schema)
+
+
+def _undo(cursor: duckdb.DuckDBPyConnection) -> None:
+    # A failed commit or statement may have ended the transaction already.
+    with suppress(duckdb.TransactionException):
+        cursor.rollback()

@@ -1,0 +1,114 @@
+"""Keep the file small and readable for others: retention, checkpoint, snapshot."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+import duckdb
+
+from storage.database import Database
+from storage.engine import one_line, quoted, snapshot_of
+from storage.errors import StorageError
+from storage.rollups import roll_up
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retention:
+    """How long each table is kept."""
+
+    samples: timedelta = timedelta(hours=48)
+    rollups: timedelta = timedelta(days=30)
+    peaks: timedelta = timedelta(days=400)
+    decisions: timedelta = timedelta(days=400)
+    revisions: timedelta = timedelta(days=400)
+    audit: timedelta = timedelta(days=400)
+    costs: timedelta = timedelta(days=400)
+    runs: timedelta = timedelta(days=30)
+
+
+RETENTION: Final = Retention()
+
+DELETE_SAMPLES: Final = 'delete from samples where "at" < ?'
+ADVANCE_WATERMARK: Final = """
+    insert into watermarks values ('samples_kept_since', ?)
+    on conflict (name) do update set "at" = greatest("at", excluded."at")
+"""
+DELETE_ROLLUPS: Final = 'delete from rollups_5m where "at" < ?'
+DELETE_PEAKS: Final = 'delete from peaks_hourly where "at" < ?'
+DELETE_DECISIONS: Final = 'delete from decisions where "at" < ?'
+DELETE_REVISIONS: Final = """
+    delete from revisions
+    where "at" < ?
+      and revision < (select max(revision) from revisions where outcome = 'confirmed')
+"""
+DELETE_AUDIT: Final = 'delete from audit where "at" < ?'
+DELETE_COSTS: Final = 'delete from costs where "at" < ?'
+DELETE_RUNS: Final = "delete from runs where started_at < ?"
+
+
+def apply_retention(
+    database: Database, *, now: datetime, retention: Retention = RETENTION
+) -> dict[str, int]:
+    """Delete what is older than the retention; return the rows deleted of each table.
+
+    Samples are rolled up first, and deleted in whole hours so that no bucket is ever
+    computed from a part of its samples. The newest confirmed revision always stays.
+    """
+    roll_up(database, now=now)
+    cut = (now - retention.samples).replace(minute=0, second=0, microsecond=0)
+    rollup_cut = (now - retention.rollups).replace(minute=0, second=0, microsecond=0)
+    deletions = {
+        "samples": (DELETE_SAMPLES, cut),
+        "rollups_5m": (DELETE_ROLLUPS, rollup_cut),
+        "peaks_hourly": (DELETE_PEAKS, now - retention.peaks),
+        "decisions": (DELETE_DECISIONS, now - retention.decisions),
+        "revisions": (DELETE_REVISIONS, now - retention.revisions),
+        "audit": (DELETE_AUDIT, now - retention.audit),
+        "costs": (DELETE_COSTS, now - retention.costs),
+        "runs": (DELETE_RUNS, now - retention.runs),
+    }
+    deleted = {}
+    with database.transaction() as cursor:
+        for table, (statement, before) in deletions.items():
+            counted = cursor.execute(statement, [before]).fetchone()
+            deleted[table] = int(counted[0]) if counted else 0
+        cursor.execute(ADVANCE_WATERMARK, [cut])
+    return deleted
+
+
+def checkpoint(database: Database) -> None:
+    """Fold the write-ahead log into the file and free what was deleted."""
+    database.cursor().execute("checkpoint")
+
+
+def snapshot(database: Database, *, target: Path | None = None) -> Path:
+    """Replace the read-only copy beside the file, at once and whole; return where it is.
+
+    The copy is of one instant and blocks no writer; who has the old one open keeps it.
+
+    Raises:
+        StorageError: a database in memory without a target, or a folder that is not writable.
+    """
+    if target is None:
+        if database.path is None:
+            raise StorageError("a database in memory has no place beside it; name a target")
+        target = snapshot_of(database.path)
+    partial = target.with_name(f"{target.name}.tmp")
+    cursor = database.cursor()
+    (source,) = cursor.execute("select current_database()").fetchone() or ("",)
+
+    try:
+        partial.unlink(missing_ok=True)
+        cursor.execute(f"attach '{quoted(partial)}' as snapshot_copy")
+        try:
+            cursor.execute(f'copy from database "{source}" to snapshot_copy')
+        finally:
+            cursor.execute("detach snapshot_copy")
+        partial.replace(target)
+    except (OSError, duckdb.IOException) as exc:
+        partial.unlink(missing_ok=True)
+        raise StorageError(f"{target} cannot be written: {one_line(str(exc))}") from exc
+    return target

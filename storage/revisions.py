@@ -1,0 +1,175 @@
+"""Every document that was to be published: intended first, and then what became of it.
+
+A process that dies between the two leaves an `intended` revision, so that the next one
+knows to look at the cluster.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, Literal
+
+import polars as pl
+
+from policy.frames import COMPOSED, UTC_TIME
+from storage.database import Database, read_frame, write_frame
+from storage.errors import StorageError
+
+Outcome = Literal["confirmed", "failed", "reverted", "inconclusive"]
+
+REVISIONS: Final = pl.Schema(
+    {
+        "revision": pl.Int64(),
+        "at": UTC_TIME,
+        "run_id": pl.String(),
+        "actor": pl.String(),
+        "sink": pl.String(),
+        "sha256": pl.String(),
+        "changed_limits": pl.Int64(),
+        "outcome": pl.String(),
+        "detail": pl.String(),
+        "finished_at": UTC_TIME,
+    }
+)
+
+BEGIN_REVISION: Final = """
+    insert into revisions ("at", run_id, actor, sink, document, sha256, changes)
+    values (?, ?, ?, ?, ?, ?, ?)
+    returning revision
+"""
+INSERT_LIMITS: Final = """
+    insert into revision_limits by name select *, ?::bigint as revision from incoming
+"""
+FINISH_REVISION: Final = """
+    update revisions set outcome = ?, detail = ?, evidence = ?, finished_at = ?
+    where revision = ?
+    returning revision
+"""
+# Limits are kept of the newest confirmed revision only: all of them would be a row per
+# tenant, limit and publication.
+FORGET_LIMITS: Final = """
+    delete from revision_limits
+    where revision < (select max(revision) from revisions where outcome = 'confirmed')
+       or revision in (select revision from revisions where outcome in ('failed', 'reverted'))
+"""
+ONE_REVISION: Final = "select * from revisions where revision = ?"
+NEWEST_CONFIRMED: Final = """
+    select * from revisions where outcome = 'confirmed' order by revision desc limit 1
+"""
+LIST_REVISIONS: Final = """
+    select *, json_array_length(changes) as changed_limits
+    from revisions order by revision desc limit ?
+"""
+PUBLISHED_LIMITS: Final = """
+    select * from revision_limits
+    where revision = (select max(revision) from revisions where outcome = 'confirmed')
+    order by tenant, "limit"
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Intent:
+    """What is about to be published. `changes` is CHANGES, `composed` is COMPOSED."""
+
+    run_id: str
+    actor: str
+    sink: str
+    document: str
+    changes: pl.DataFrame
+    composed: pl.DataFrame
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Revision:
+    """A stored revision; `changes` and `evidence` are JSON."""
+
+    revision: int
+    at: datetime
+    run_id: str | None
+    actor: str
+    sink: str
+    document: str
+    sha256: str
+    changes: str
+    outcome: str
+    detail: str | None
+    evidence: str | None
+    finished_at: datetime | None
+
+
+def begin_revision(database: Database, intent: Intent, *, at: datetime) -> int:
+    """Store the intent before anything is written elsewhere; return its number."""
+    digest = hashlib.sha256(intent.document.encode()).hexdigest()
+    changes = intent.changes.write_json()
+    with database.transaction() as cursor:
+        row = cursor.execute(
+            BEGIN_REVISION,
+            [at, intent.run_id, intent.actor, intent.sink, intent.document, digest, changes],
+        ).fetchone()
+        revision = int(row[0]) if row else 0
+        if not intent.composed.is_empty():
+            limits = intent.composed.select(COMPOSED.names()).drop_nulls("value")
+            write_frame(cursor, INSERT_LIMITS, limits, revision)
+    return revision
+
+
+def finish_revision(
+    database: Database,
+    *,
+    revision: int,
+    outcome: Outcome,
+    detail: str,
+    evidence: Mapping[str, object],
+    at: datetime,
+) -> None:
+    """Say what became of a revision.
+
+    Raises:
+        StorageError: there is no such revision.
+    """
+    proof = json.dumps(dict(evidence), default=str)
+    with database.transaction() as cursor:
+        row = cursor.execute(FINISH_REVISION, [outcome, detail, proof, at, revision]).fetchone()
+        if row is None:
+            raise _no_revision(revision)
+        cursor.execute(FORGET_LIMITS)
+
+
+def get_revision(database: Database, revision: int) -> Revision:
+    """One revision with its document.
+
+    Raises:
+        StorageError: there is no such revision.
+    """
+    found = _one(database, ONE_REVISION, [revision])
+    if found is None:
+        raise _no_revision(revision)
+    return found
+
+
+def newest_confirmed(database: Database) -> Revision | None:
+    """The revision that was last seen working; None when none was."""
+    return _one(database, NEWEST_CONFIRMED, [])
+
+
+def list_revisions(database: Database, *, newest: int = 50) -> pl.DataFrame:
+    """The newest revisions without their documents (REVISIONS), newest first."""
+    return read_frame(database, LIST_REVISIONS, [newest], schema=REVISIONS)
+
+
+def published_limits(database: Database) -> pl.DataFrame:
+    """The limits of the newest confirmed revision (COMPOSED)."""
+    return read_frame(database, PUBLISHED_LIMITS, schema=COMPOSED)
+
+
+def _one(database: Database, statement: str, parameters: list[object]) -> Revision | None:
+    rows = read_frame(database, statement, parameters).to_dicts()
+    return Revision(**rows[0]) if rows else None
+
+
+def _no_revision(revision: int) -> StorageError:
+    return StorageError(f"there is no revision {revision}; `mlo revisions` lists them")

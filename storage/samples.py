@@ -1,0 +1,183 @@
+"""What tenants asked of the cluster: samples in, history out.
+
+Answers come from the 5-minute rollups and from the samples that are not rolled up yet, as
+if they were one table. What was not measured is absent or null, never zero.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Final
+
+import polars as pl
+
+from policy.frames import HISTORY, SAMPLES, UTC_TIME
+from policy.signals import PRESSURE_ON
+from storage.database import Database, read_frame, write_frame
+
+BASELINE: Final = pl.Schema(
+    {
+        "tenant": pl.String(),
+        "at": UTC_TIME,
+        "value": pl.Float64(),
+        "baseline": pl.Float64(),
+        "points": pl.Int64(),
+    }
+)
+USAGE: Final = pl.Schema(
+    {"tenant": pl.String(), "value_seconds": pl.Float64(), "covered_seconds": pl.Float64()}
+)
+
+APPEND_SAMPLES: Final = "insert into samples by name select * from incoming"
+# A bucket is marked by every append, also when it is marked already: a rollup that runs
+# meanwhile deletes only the marks that it saw.
+MARK_UNROLLED: Final = """
+    insert into unrolled_buckets by name
+    select distinct time_bucket(interval '5 minutes', "at") as "at"
+    from incoming
+    where "at" >= coalesce(
+        (select "at" from watermarks where name = 'samples_kept_since'), '-infinity'
+    )
+"""
+HISTORY_OF_LIMITS: Final = """
+    with asked as (
+        select unnest($limits::varchar[]) as "limit", unnest($pressures::varchar[]) as pressure
+    ),
+    demand as (
+        select tenant, signal, "at", max, coverage, last_at
+        from demand_5m
+        where "at" >= $since and "at" <= $now and list_contains($signals::varchar[], signal)
+    ),
+    pressed as (
+        select tenant, signal, max(max) as pressure
+        from demand
+        where signal in (select pressure from asked)
+        group by tenant, signal
+    )
+    select
+        demand.tenant,
+        asked."limit",
+        max(demand.max) as peak,
+        arg_max(demand.max, demand."at") as recent,
+        count(*) as points,
+        (epoch(max(demand."at")) - epoch(min(demand."at"))) / 3600 as hours,
+        max(demand.last_at) as last_at,
+        min(demand.coverage) as coverage,
+        any_value(pressed.pressure) as pressure
+    from demand
+    join asked on asked."limit" = demand.signal
+    left join pressed on pressed.tenant = demand.tenant and pressed.signal = asked.pressure
+    group by demand.tenant, asked."limit"
+    order by demand.tenant, asked."limit"
+"""
+LATEST_SAMPLES: Final = """
+    select
+        max("at") as "at",
+        tenant,
+        signal,
+        arg_max(value, "at") as value,
+        arg_max(coverage, "at") as coverage
+    from samples
+    where "at" >= ?
+    group by tenant, signal
+    order by tenant, signal
+"""
+USAGE_BETWEEN: Final = """
+    select
+        tenant,
+        sum(mean) * 300 as value_seconds,
+        count(*) * 300.0 as covered_seconds
+    from demand_5m
+    where signal = ? and "at" >= ? and "at" < ?
+    group by tenant
+    order by tenant
+"""
+BASELINES: Final = """
+    with numbered as (
+        select
+            tenant, "at", value,
+            row_number() over (partition by tenant order by "at" desc) as age
+        from samples
+        where signal = $signal and "at" >= $since and "at" <= $now
+    )
+    select
+        tenant,
+        max("at") filter (age = 1) as "at",
+        max(value) filter (age = 1) as value,
+        median(value) filter (age > 1) as baseline,
+        count(*) filter (age > 1) as points
+    from numbered
+    group by tenant
+    order by tenant
+"""
+
+
+def append_samples(database: Database, frame: pl.DataFrame) -> None:
+    """Append samples (SAMPLES); those without a value were not measured and are left out.
+
+    Raises:
+        ValueError: a value is infinite or not a number; nothing is appended.
+    """
+    measured = frame.select(SAMPLES.names()).drop_nulls("value")
+    broken = measured.filter(~pl.col("value").is_finite())
+    if not broken.is_empty():
+        raise ValueError(f"samples: the value of signal {broken['signal'][0]} is not finite")
+    if measured.is_empty():
+        return
+    with database.transaction() as cursor:
+        write_frame(cursor, APPEND_SAMPLES, measured)
+        write_frame(cursor, MARK_UNROLLED, measured)
+
+
+def history(
+    database: Database, *, now: datetime, window: timedelta, limits: Sequence[str]
+) -> pl.DataFrame:
+    """What the window up to `now` says of each tenant and limit (HISTORY).
+
+    `last_at` is the newest sample while its bucket is not rolled up, the start of the newest
+    bucket afterwards. A tenant without samples has no row.
+    """
+    pressures = [PRESSURE_ON.get(limit) for limit in limits]
+    signals = {*limits, *(signal for signal in pressures if signal)}
+    return read_frame(
+        database,
+        HISTORY_OF_LIMITS,
+        {
+            "limits": list(limits),
+            "pressures": pressures,
+            "signals": sorted(signals),
+            "since": now - window,
+            "now": now,
+        },
+        schema=HISTORY,
+    )
+
+
+def latest(database: Database, *, since: datetime) -> pl.DataFrame:
+    """The newest sample of each tenant and signal since then (SAMPLES)."""
+    return read_frame(database, LATEST_SAMPLES, [since], schema=SAMPLES)
+
+
+def usage_between(
+    database: Database, *, signal: str, start: datetime, end: datetime
+) -> pl.DataFrame:
+    """Value times seconds of each tenant within [start, end) (USAGE).
+
+    Both ends lie on a 5-minute boundary. A bucket with samples counts with its mean for its
+    300 seconds; one without adds neither value nor covered seconds.
+    """
+    return read_frame(database, USAGE_BETWEEN, [signal, start, end], schema=USAGE)
+
+
+def baseline(database: Database, *, now: datetime, window: timedelta, signal: str) -> pl.DataFrame:
+    """Each tenant's newest sample and the median of those before it (BASELINE).
+
+    `baseline` is null where `points`, the number of samples before the newest, is 0.
+    """
+    return read_frame(
+        database,
+        BASELINES,
+        {"signal": signal, "since": now - window, "now": now},
+        schema=BASELINE,
+    )

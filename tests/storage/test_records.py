@@ -1,0 +1,163 @@
+"""Costs, audit entries, tenants and runs."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+
+import polars as pl
+import pytest
+
+from policy.frames import LIMITS, SAMPLES
+from storage.audit import AUDIT, AuditEntry, append_audit, read_audit
+from storage.costs import COSTS, costs_between, replace_costs
+from storage.database import Database
+from storage.limits import observe_limits
+from storage.runs import RUNS, Run, latest_runs, record_run
+from storage.samples import append_samples
+from storage.tenants import TENANTS, list_tenants, seen
+
+RATE = "ingestion_rate"
+HOUR = timedelta(hours=1)
+
+
+def cost(at: datetime, tenant: str, amount: str) -> tuple[object, ...]:
+    return (at, tenant, "samples", Decimal(amount), "USD", 1e6, Decimal("0.000000001"), "r1")
+
+
+def costs(*rows: tuple[object, ...]) -> pl.DataFrame:
+    return pl.DataFrame(rows, schema=COSTS, orient="row")
+
+
+def entry(at: datetime, tenant: str | None, category: str) -> AuditEntry:
+    return AuditEntry(
+        at=at,
+        category=category,
+        component="publish",
+        action="write",
+        actor="mlo",
+        success=True,
+        details={"value": Decimal("1.5")},
+        tenant=tenant,
+    )
+
+
+def test_pricing_an_hour_again_replaces_it(database: Database, now: datetime) -> None:
+    replace_costs(database, costs(cost(now, "t1", "1.10"), cost(now, "t2", "2.00")))
+
+    replace_costs(database, costs(cost(now, "t1", "1.25")))
+
+    stored = costs_between(database, start=now, end=now + HOUR)
+    assert stored.schema == COSTS
+    assert stored["amount"].to_list() == [Decimal("1.250000"), Decimal("2.000000")]
+
+
+def test_costs_of_other_hours_are_not_between(database: Database, now: datetime) -> None:
+    replace_costs(
+        database,
+        costs(cost(now - HOUR, "t1", "1"), cost(now, "t1", "2"), cost(now + HOUR, "t1", "4")),
+    )
+
+    assert costs_between(database, start=now, end=now + HOUR)["at"].to_list() == [now]
+
+
+def test_a_frame_cannot_price_one_hour_twice(database: Database, now: datetime) -> None:
+    with pytest.raises(ValueError, match="priced twice"):
+        replace_costs(database, costs(cost(now, "t1", "1"), cost(now, "t1", "2")))
+
+
+def test_a_day_of_costs_is_a_utc_day(database: Database) -> None:
+    last_hour = datetime(2026, 3, 4, 23, tzinfo=UTC)
+    replace_costs(
+        database, costs(cost(last_hour, "t1", "0.1"), cost(last_hour - HOUR, "t1", "0.2"))
+    )
+
+    days = database.cursor().execute("select day, amount, hours from v_cost_daily").fetchall()
+
+    assert days == [(date(2026, 3, 4), Decimal("0.300000"), 2)]
+
+
+def test_audit_entries_are_read_newest_first_and_by_tenant(
+    database: Database, now: datetime
+) -> None:
+    append_audit(
+        database,
+        [entry(now - HOUR, "t1", "limits"), entry(now, "t1", "limits"), entry(now, None, "worker")],
+    )
+
+    of_tenant = read_audit(database, since=now - 2 * HOUR, tenant="t1")
+    of_category = read_audit(database, since=now - 2 * HOUR, category="worker")
+
+    assert of_tenant.schema == AUDIT
+    assert of_tenant["at"].to_list() == [now, now - HOUR]
+    assert of_category["tenant"].to_list() == [None]
+    assert json.loads(of_category["details"][0]) == {"value": "1.5"}
+
+
+def test_no_audit_entries_are_fine(database: Database, now: datetime) -> None:
+    append_audit(database, [])
+
+    assert read_audit(database, since=now - HOUR).is_empty()
+
+
+def test_a_tenant_is_seen_first_once_and_last_again(database: Database, now: datetime) -> None:
+    seen(database, ["t1"], at=now)
+    seen(database, ["t1", "t2", "t2"], at=now + HOUR)
+    seen(database, ["t1"], at=now - HOUR)
+
+    listed = list_tenants(database, limits=[RATE], since=now)
+
+    assert listed.schema == TENANTS
+    assert listed.select("tenant", "first_seen", "last_seen").rows() == [
+        ("t1", now - HOUR, now + HOUR),
+        ("t2", now + HOUR, now + HOUR),
+    ]
+
+
+def test_tenants_are_listed_with_their_last_demand_and_limit(
+    database: Database, now: datetime
+) -> None:
+    """
+    What nobody measured is unknown; what nobody set is the default of the cluster.
+    """
+    seen(database, ["t1", "t2"], at=now)
+    observe_limits(
+        database,
+        pl.DataFrame([("", RATE, 10_000.0), ("t2", RATE, 500.0)], schema=LIMITS, orient="row"),
+        at=now,
+    )
+    sample = pl.DataFrame([(now, "t1", RATE, 42.0, 1.0)], schema=SAMPLES, orient="row")
+    append_samples(database, sample)
+
+    listed = list_tenants(database, limits=[RATE], since=now - HOUR)
+
+    assert listed.select("tenant", "demand", "demand_at", "value", "decided_by").rows() == [
+        ("t1", 42.0, now, 10_000.0, "defaults"),
+        ("t2", None, None, 500.0, "defaults"),
+    ]
+
+
+def test_a_run_recorded_again_is_replaced_and_the_newest_of_each_flow_is_found(
+    database: Database, now: datetime
+) -> None:
+    for run_id, started_at in (("r1", now - HOUR), ("r2", now)):
+        begun = Run(
+            run_id=run_id, flow="protect", started_at=started_at, outcome="running", summary={}
+        )
+        record_run(database, begun)
+    ended = Run(
+        run_id="r2",
+        flow="protect",
+        started_at=now,
+        finished_at=now + timedelta(seconds=1),
+        outcome="completed",
+        summary={"changes": 3},
+    )
+
+    record_run(database, ended)
+
+    newest = latest_runs(database)
+    assert newest.schema == RUNS
+    assert newest.select("run_id", "outcome").rows() == [("r2", "completed")]
+    assert database.cursor().execute("select count(*) from runs").fetchall() == [(2,)]
