@@ -1,0 +1,211 @@
+"""Publish a plan: write down the intent, write the document, and leave the proof to later runs.
+
+A publish never waits for Mimir to load the document: that takes up to a reload period, and
+`protect` must not stand still. The revision stays `intended` until `tasks.settle` has seen every
+process report it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final, Literal
+
+import polars as pl
+from prefect import task
+
+from policy.document import parse
+from policy.errors import ConfigError
+from policy.frames import CHANGES, LIMITS, empty
+from policy.plan import Plan
+from storage.audit import AuditEntry, append_audit
+from storage.database import Database
+from storage.revisions import (
+    Intent,
+    Revision,
+    begin_revision,
+    finish_revision,
+    get_revision,
+    list_revisions,
+)
+from tasks.retry import retry_policy
+from tasks.sinks.base import Published, Sink
+from tasks.threads import threaded
+
+ACTOR: Final = "optimizer"
+COMPONENT: Final = "publish"
+NOT_WRITTEN: Final = "not written"
+RETRY_REFUSED_AFTER: Final = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Publication:
+    """What became of a plan.
+
+    Attributes:
+        outcome: `nothing` to say, `would` be written (dry run), `refused`, or `written`.
+        changes: CHANGES that were, or would be, made.
+        revision: the number of what was written.
+        problems: why it was refused, one line each.
+    """
+
+    outcome: Literal["nothing", "would", "refused", "written"]
+    changes: pl.DataFrame
+    revision: int | None = None
+    problems: tuple[str, ...] = ()
+
+
+def standing(sink: Sink | None) -> tuple[Published, pl.DataFrame]:
+    """What the sink holds now, and the LIMITS it says; nothing without a sink or a document.
+
+    Raises:
+        ConfigError: what stands there is not ours to overwrite.
+    """
+    if sink is None:
+        return Published(document=None, version=""), empty(LIMITS)
+    held = sink.read()
+    if held.document is None or not held.document.strip():
+        return held, empty(LIMITS)
+    try:
+        return held, parse(held.document)
+    except ConfigError as exc:
+        raise ConfigError(
+            f"{sink.describe()} holds a document that we did not write ({exc}); it is left "
+            "alone: point publish at a file of its own, which Mimir merges last"
+        ) from exc
+
+
+def newest_revision(database: Database) -> Revision | None:
+    """The revision begun last, whatever became of it."""
+    rows = list_revisions(database, newest=1)
+    return None if rows.is_empty() else get_revision(database, int(rows["revision"][0]))
+
+
+@task(
+    name="publish",
+    task_run_name="publish {plan.changes.height} changes",
+    **retry_policy(retries=2, timeout_seconds=60),
+)
+@threaded
+def publish(
+    plan: Plan,
+    *,
+    sink: Sink | None,
+    held: Published,
+    database: Database,
+    run_id: str,
+    clock: Callable[[], datetime],
+    audit: bool = True,
+) -> Publication:
+    """Write the plan's document through the sink, when there is something to say.
+
+    Args:
+        plan: what to write.
+        sink: where to; None in a dry run, which only tells.
+        held: what the sink held when the plan was made; a foreign edit since then is a Conflict.
+        database: where the revision is kept.
+        run_id: of the run that publishes.
+        clock: aware UTC.
+        audit: whether each changed limit is written to the audit log.
+
+    Raises:
+        Conflict: the sink changed since it was read; the next run plans anew.
+        ConfigError: the sink cannot be written.
+    """
+    if plan.problems:
+        return Publication(outcome="refused", changes=plan.changes, problems=plan.problems)
+    if plan.changes.is_empty():
+        return Publication(outcome="nothing", changes=empty(CHANGES))
+    if sink is None:
+        return Publication(outcome="would", changes=plan.changes)
+    if problem := _failed_before(database, plan, now=clock()):
+        return Publication(outcome="refused", changes=plan.changes, problems=(problem,))
+    revision = _write(plan, sink=sink, held=held, database=database, run_id=run_id, clock=clock)
+    if audit:
+        append_audit(database, _audit(plan.changes, revision=revision, run_id=run_id, at=clock()))
+    return Publication(outcome="written", changes=plan.changes, revision=revision)
+
+
+def _write(
+    plan: Plan,
+    *,
+    sink: Sink,
+    held: Published,
+    database: Database,
+    run_id: str,
+    clock: Callable[[], datetime],
+) -> int:
+    _supersede(database, at=clock())
+    intent = Intent(
+        run_id=run_id,
+        actor=ACTOR,
+        sink=sink.describe(),
+        document=plan.document.decode(),
+        changes=plan.changes,
+        composed=plan.composed,
+    )
+    revision = begin_revision(database, intent, at=clock())
+    try:
+        sink.write(plan.document, if_version=held.version)
+    except Exception as exc:
+        finish_revision(
+            database,
+            revision=revision,
+            outcome="failed",
+            detail=f"{NOT_WRITTEN}: {exc}",
+            evidence={},
+            at=clock(),
+        )
+        raise
+    return revision
+
+
+def _supersede(database: Database, *, at: datetime) -> None:
+    """A revision still waiting for its proof will never get it once another stands there."""
+    waiting = newest_revision(database)
+    if waiting is not None and waiting.outcome == "intended":
+        finish_revision(
+            database,
+            revision=waiting.revision,
+            outcome="inconclusive",
+            detail="superseded before every process had reported it",
+            evidence={},
+            at=at,
+        )
+
+
+def _failed_before(database: Database, plan: Plan, *, now: datetime) -> str | None:
+    """A document that Mimir refused is not written again for an hour."""
+    newest = newest_revision(database)
+    if newest is None or newest.outcome not in {"failed", "reverted"}:
+        return None
+    if newest.document != plan.document.decode() or (newest.detail or "").startswith(NOT_WRITTEN):
+        return None
+    if newest.finished_at is not None and now - newest.finished_at > RETRY_REFUSED_AFTER:
+        return None
+    return f"revision {newest.revision} had the same content and failed: {newest.detail}"
+
+
+def _audit(changes: pl.DataFrame, *, revision: int, run_id: str, at: datetime) -> list[AuditEntry]:
+    return [
+        AuditEntry(
+            at=at,
+            category="system",
+            component=COMPONENT,
+            action="limit_changed",
+            tenant=change["tenant"],
+            actor=ACTOR,
+            run_id=run_id,
+            success=True,
+            details={
+                "revision": revision,
+                "limit": change["limit"],
+                "before": change["before"],
+                "after": change["after"],
+                "decided_by": change["decided_by"],
+                "reason": change["reason"],
+            },
+        )
+        for change in changes.iter_rows(named=True)
+    ]

@@ -1,0 +1,79 @@
+"""Keep what a run measured and decided."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import polars as pl
+from prefect import task
+
+from storage.database import Database
+from storage.decisions import record_decisions
+from storage.layers import replace_layer
+from storage.limits import observe_limits
+from storage.samples import append_samples
+from storage.tenants import seen
+from tasks.retry import retry_policy
+from tasks.threads import threaded
+
+
+@task(
+    name="record-samples",
+    task_run_name="record {samples.height} samples",
+    **retry_policy(retries=3, timeout_seconds=30),
+)
+@threaded
+def record_samples(samples: pl.DataFrame, *, database: Database, at: datetime) -> None:
+    """Store the samples (SAMPLES) and that their tenants exist, all or nothing."""
+    with database.transaction():
+        append_samples(database, samples)
+        seen(database, samples["tenant"].unique().to_list(), at=at)
+
+
+@task(
+    name="record-layer",
+    task_run_name="write layer {layer}: {entries.height} entries",
+    **retry_policy(retries=3, timeout_seconds=30),
+)
+@threaded
+def record_layer(entries: pl.DataFrame, *, layer: str, database: Database, run_id: str) -> None:
+    """Put the entries (LAYERS) in the place of the whole layer."""
+    replace_layer(database, layer, entries, run_id=run_id)
+
+
+@task(
+    name="record-decisions",
+    task_run_name="record {decisions.height} decisions",
+    **retry_policy(retries=3, timeout_seconds=30),
+)
+@threaded
+def record(
+    decisions: pl.DataFrame,
+    *,
+    optimized: pl.DataFrame,
+    tiers: pl.DataFrame,
+    database: Database,
+    run_id: str,
+    flow: str,
+) -> pl.DataFrame:
+    """Store the decisions and the layers that follow from them, all or nothing.
+
+    Returns:
+        The decisions that are news (DECISIONS).
+    """
+    with database.transaction():
+        news = record_decisions(database, decisions, run_id=run_id, flow=flow)
+        replace_layer(database, "tier", tiers, run_id=run_id)
+        replace_layer(database, "optimized", optimized, run_id=run_id)
+    return news
+
+
+@task(
+    name="record-observed",
+    task_run_name="record {observed.height} limits of the operator",
+    **retry_policy(retries=3, timeout_seconds=30),
+)
+@threaded
+def record_observed(observed: pl.DataFrame, *, database: Database, at: datetime) -> None:
+    """Store the operator's own limits (LIMITS) as they were just seen."""
+    observe_limits(database, observed, at=at)

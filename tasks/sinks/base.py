@@ -1,0 +1,52 @@
+"""What a sink is: the one place where a runtime file is read and replaced.
+
+A sink replaces a document only where it still is the version that was read; it never merges,
+and it decides nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Published:
+    """A document as it was read.
+
+    `document` is None where there is none yet; `version` names exactly what was read.
+    """
+
+    document: bytes | None
+    version: str
+
+
+class Sink(Protocol):
+    """Where the runtime file lives."""
+
+    def describe(self) -> str:
+        """Where it writes, for people; no secrets."""
+
+    def read(self) -> Published:
+        """What is there now.
+
+        Raises:
+            ConfigError: it cannot be read, and retrying is useless.
+            RetriableError: it cannot be read just now.
+        """
+
+    def write(self, document: bytes, *, if_version: str) -> str:
+        """Replace the whole document.
+
+        Args:
+            document: the new content.
+            if_version: the version that was read; anything else there is left alone.
+
+        Returns:
+            The version that is there now.
+
+        Raises:
+            Conflict: somebody else changed it since it was read.
+            ConfigError: it cannot be written, and retrying is useless.
+            RetriableError: it cannot be written just now.
+        """

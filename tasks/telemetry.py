@@ -1,0 +1,69 @@
+"""What the process tells Prometheus about itself.
+
+One registry per process, built once and passed on; the resident process serves it, so the
+counters are live. Tenants are no label here: this program must not be a cardinality blast.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+PREFIX: Final = "mimir_limit_optimizer"
+
+# A protect run takes tens of milliseconds, a backfill minutes.
+DURATION_BUCKETS: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
+
+
+class Telemetry:
+    """The metrics of one process, on a registry of their own."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.registry = registry
+        self.reconciles = Counter(
+            f"{PREFIX}_reconcile",
+            "Flow runs by flow and outcome.",
+            ["flow", "outcome"],
+            registry=registry,
+        )
+        self.reconcile_seconds = Histogram(
+            f"{PREFIX}_reconcile_duration_seconds",
+            "How long a flow run took.",
+            ["flow"],
+            buckets=DURATION_BUCKETS,
+            registry=registry,
+        )
+        self.last_reconcile = Gauge(
+            f"{PREFIX}_last_reconcile_timestamp",
+            "When the flow last succeeded, in seconds since the epoch.",
+            ["flow"],
+            registry=registry,
+        )
+        self.errors = Counter(
+            f"{PREFIX}_errors",
+            "Flow runs that failed, by flow.",
+            ["flow"],
+            registry=registry,
+        )
+        self.limits_applied = Counter(
+            f"{PREFIX}_limits_applied",
+            "Limits of tenants written to Mimir, by limit.",
+            ["limit"],
+            registry=registry,
+        )
+        self.tenants = Gauge(
+            f"{PREFIX}_tenants_monitored",
+            "Tenants seen in the newest scrape.",
+            registry=registry,
+        )
+        self.coverage = Gauge(
+            f"{PREFIX}_scrape_coverage_ratio",
+            "Mimir processes that answered the newest scrape, of those configured.",
+            registry=registry,
+        )
+        self.revision = Gauge(
+            f"{PREFIX}_published_revision",
+            "The newest revision that every Mimir process confirmed.",
+            registry=registry,
+        )

@@ -1,0 +1,59 @@
+"""Leave one artifact on the Prefect run that an operator would read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+import polars as pl
+from prefect import task
+from prefect.artifacts import acreate_markdown_artifact
+
+from policy.figures import figure
+from tasks.retry import retry_policy
+
+ROWS_SHOWN: Final = 50
+
+
+@task(name="tell", task_run_name="tell about {key}", **retry_policy(retries=1, timeout_seconds=20))
+async def tell(markdown: str, *, key: str, description: str) -> None:
+    """Leave the text as the artifact of this run, under the key of its flow."""
+    await acreate_markdown_artifact(markdown=markdown, key=key, description=description)
+
+
+def table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """A Markdown table; text that would break out of its cell is escaped."""
+    lines = [_row(headings), _row(["---"] * len(headings))]
+    shown = 0
+    rest = 0
+    for row in rows:
+        if shown == ROWS_SHOWN:
+            rest += 1
+            continue
+        lines.append(_row([_cell(value) for value in row]))
+        shown += 1
+    if rest:
+        lines.append("")
+        lines.append(f"… and {rest:,} more: `mlo recommend` shows all.")
+    return "\n".join(lines)
+
+
+def changes_table(changes: pl.DataFrame) -> str:
+    """CHANGES as a Markdown table."""
+    return table(
+        ["tenant", "limit", "before", "after", "decided by", "why"],
+        changes.select("tenant", "limit", "before", "after", "decided_by", "reason").iter_rows(),
+    )
+
+
+def _row(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return "unknown"
+    if isinstance(value, float):
+        return figure(value)
+    escaped = str(value).replace("\\", "\\\\").replace("|", "\\|").replace("\n", " ")
+    return escaped.replace("<", "&lt;").replace(">", "&gt;")

@@ -1,0 +1,390 @@
+"""What each tenant asked for, from two scrapes."""
+
+from __future__ import annotations
+
+import gzip
+import re
+import zlib
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import polars as pl
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from policy import signals
+from policy.demand import demand
+from policy.frames import LIMITS, READINGS, SAMPLES
+from policy.scrape import FAMILIES, Scrape
+from tasks.exposition import read_page
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+SECONDS = 15.0
+PAGES = Path(__file__).parent.parent / "fixtures" / "metrics"
+
+SAMPLES_IN = "cortex_distributor_samples_in_total"
+EXEMPLARS_IN = "cortex_distributor_exemplars_in_total"
+METADATA_IN = "cortex_distributor_metadata_in_total"
+DEDUPED = "cortex_distributor_deduped_samples_total"
+DISCARDED = "cortex_discarded_samples_total"
+CREATED = "cortex_ingester_memory_series_created_total"
+REMOVED = "cortex_ingester_memory_series_removed_total"
+ACTIVE = "cortex_ingester_active_series"
+OWNED = "cortex_ingester_owned_series"
+LOCAL = "cortex_ingester_local_limits"
+FACTOR = "cortex_distributor_replication_factor"
+PARTITIONED = "cortex_distributor_ingest_storage_enabled"
+
+
+def captured(name: str) -> str:
+    path = PAGES / name
+    raw = path.read_bytes()
+    return (gzip.decompress(raw) if path.suffix == ".gz" else raw).decode()
+
+
+def scrape(pages: Mapping[str, str], *, at: datetime = NOON, failed: Iterable[str] = ()) -> Scrape:
+    """A scrape of these pages, by pod."""
+    frames = [
+        read_page(page.encode(), families=FAMILIES)
+        .with_columns(pl.lit(at, dtype=READINGS["at"]).alias("at"), pl.lit(pod).alias("pod"))
+        .select(READINGS.names())
+        for pod, page in pages.items()
+    ]
+    readings = pl.concat([pl.DataFrame(schema=READINGS), *frames])
+    return Scrape(
+        at=at, readings=readings, answered=tuple(pages), failed=dict.fromkeys(failed, "refused")
+    )
+
+
+def two_scrapes(before: Mapping[str, str], after: Mapping[str, str]) -> tuple[Scrape, Scrape]:
+    """(current, previous), fifteen seconds apart."""
+    return scrape(after, at=NOON + timedelta(seconds=SECONDS)), scrape(before)
+
+
+def page(*lines: str) -> str:
+    return "".join(f"{line}\n" for line in (*lines, "cortex_runtime_config_hash 1"))
+
+
+def values(frame: pl.DataFrame, signal: str) -> dict[str, float]:
+    rows = frame.filter(pl.col("signal") == signal)
+    return dict(rows.select("tenant", "value").iter_rows())
+
+
+def by_reference(text: str, family: str, *, key: str = "user") -> dict[str, float]:
+    """Sums by one label, found by the reference parser."""
+    sums: dict[str, float] = defaultdict(float)
+    wanted = "".join(line for line in text.splitlines(keepends=True) if line.startswith(family))
+    for metric in text_string_to_metric_families(wanted):
+        for sample in metric.samples:
+            if sample.name == family:
+                sums[sample.labels[key]] += sample.value
+    return dict(sums)
+
+
+def grown(text: str) -> str:
+    """The page with each counter of ours grown by an amount that its line decides."""
+    counter = re.compile(r"^(cortex_\w+_total(?:\{[^}]*\})?) (\S+)$", re.MULTILINE)
+
+    def grow(found: re.Match[str]) -> str:
+        more = zlib.crc32(found[1].encode()) % 100_000
+        return f"{found[1]} {float(found[2]) + more!r}"
+
+    return counter.sub(grow, text)
+
+
+def sum_of_rates(before: str, after: str, *families: str) -> dict[str, float]:
+    rates: dict[str, float] = defaultdict(float)
+    for family in families:
+        old = by_reference(before, family)
+        for user, value in by_reference(after, family).items():
+            rates[user] += (value - old.get(user, 0.0)) / SECONDS
+    return dict(rates)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "cortex-distributor-200-tenants.prom.gz",
+        "mimir-all-200-tenants.prom.gz",
+        "mimir-all-10-tenants.prom.gz",
+    ],
+)
+def test_the_rates_of_a_captured_page_are_those_of_the_reference_parser(name: str) -> None:
+    before = captured(name)
+    after = grown(before)
+
+    found = demand(*two_scrapes({"d": before}, {"d": after}))
+
+    expected = sum_of_rates(before, after, SAMPLES_IN, EXEMPLARS_IN, METADATA_IN)
+    assert values(found, signals.INGESTION_RATE) == pytest.approx(expected)
+    assert values(found, signals.INGESTION_BURST_SIZE) == pytest.approx(expected)
+    received = sum_of_rates(before, after, "cortex_distributor_received_samples_total")
+    assert values(found, signals.SAMPLES_RECEIVED) == pytest.approx(received)
+    assert len(expected) == len(received) > 10
+    assert min(expected.values()) > 0
+    assert found.schema == SAMPLES
+    assert found.null_count().sum_horizontal().item() == 0
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "cortex-all-200-tenants.prom.gz",
+        "mimir-all-200-tenants.prom.gz",
+        "mimir-all-2000-tenants.prom.gz",
+    ],
+)
+def test_the_series_of_a_captured_page_are_those_of_the_reference_parser(name: str) -> None:
+    text = captured(name)
+
+    found = demand(scrape({"http://127.0.0.1:9009": text}), None)
+
+    created, removed = by_reference(text, CREATED), by_reference(text, REMOVED)
+    in_memory = {user: created[user] - removed[user] for user in created}
+    assert values(found, signals.SERIES) == pytest.approx(in_memory)
+    assert values(found, signals.ACTIVE_SERIES) == pytest.approx(by_reference(text, ACTIVE))
+    assert len(in_memory) >= 202
+
+
+def test_in_a_captured_page_the_share_of_the_local_limit_gives_the_same_series() -> None:
+    """
+    One ingester holds the whole limit there: local and global limits are equal.
+    """
+    text = captured("mimir-all-200-tenants.prom.gz")
+    local = by_reference(text, LOCAL)
+    limits = pl.DataFrame(
+        [(user, signals.SERIES, value) for user, value in local.items()],
+        schema=LIMITS,
+        orient="row",
+    )
+
+    found = demand(scrape({"i": text}), None, limits=limits)
+
+    assert values(found, signals.SERIES) == pytest.approx(
+        values(demand(scrape({"i": text}), None), signals.SERIES)
+    )
+
+
+def test_the_limiters_demand_is_samples_exemplars_and_metadata_without_ha_duplicates() -> None:
+    counters = (SAMPLES_IN, EXEMPLARS_IN, METADATA_IN, DEDUPED)
+    before = page(*(f'{name}{{user="a"}} 0' for name in counters))
+    grew = dict(zip(counters, (3000, 300, 150, 1500), strict=True))
+    after = page(*(f'{name}{{user="a"}} {value}' for name, value in grew.items()))
+
+    found = demand(*two_scrapes({"d": before}, {"d": after}))
+
+    assert values(found, signals.INGESTION_RATE) == {"a": (3000 + 300 + 150 - 1500) / SECONDS}
+
+
+def test_the_rate_adds_the_distributors_and_the_burst_is_that_of_the_busiest() -> None:
+    before = {pod: page(f'{SAMPLES_IN}{{user="a"}} 0') for pod in "xyz"}
+    after = {
+        pod: page(f'{SAMPLES_IN}{{user="a"}} {SECONDS * rate}')
+        for pod, rate in {"x": 10, "y": 70, "z": 20}.items()
+    }
+
+    found = demand(*two_scrapes(before, after))
+
+    assert values(found, signals.INGESTION_RATE) == {"a": 100.0}
+    assert values(found, signals.INGESTION_BURST_SIZE) == {"a": 70.0}
+
+
+def test_a_tenant_at_its_limit_still_shows_what_it_asked_for() -> None:
+    """
+    Received stops at the limit, so received is not the demand.
+    """
+    received = "cortex_distributor_received_samples_total"
+    before = page(f'{SAMPLES_IN}{{user="a"}} 0', f'{received}{{user="a"}} 0')
+    after = page(f'{SAMPLES_IN}{{user="a"}} 15000', f'{received}{{user="a"}} 1500')
+
+    found = demand(*two_scrapes({"d": before}, {"d": after}))
+
+    assert values(found, signals.INGESTION_RATE) == {"a": 1000.0}
+    assert values(found, signals.SAMPLES_RECEIVED) == {"a": 100.0}
+
+
+def test_discards_are_grouped_by_what_they_say_of_the_limits_and_counted_once() -> None:
+    """
+    Every replica counts a sample that it refuses; a distributor counts it alone.
+    """
+    grew = {
+        "rate_limited": 1500,
+        "per_user_series_limit": 4500,
+        "per_user_active_series_limit": 150,
+        "sample-out-of-order": 900,
+        "label_value_too_long": 30,
+    }
+    before = page(f"{FACTOR} 3", *(f'{DISCARDED}{{user="a",reason="{r}"}} 0' for r in grew))
+    after = page(
+        f"{FACTOR} 3", *(f'{DISCARDED}{{user="a",reason="{r}"}} {n}' for r, n in grew.items())
+    )
+
+    found = demand(*two_scrapes({"d": before}, {"d": after}))
+
+    assert values(found, signals.DISCARDED_RATE_LIMITED) == {"a": 1500 / SECONDS}
+    assert values(found, signals.DISCARDED_SERIES_LIMIT) == {"a": (4500 / 3 + 150) / SECONDS}
+    assert values(found, signals.DISCARDED_OTHER) == {"a": (900 / 3 + 30) / SECONDS}
+
+
+def ingesters(*series: int, factor: int = 3, local: int | None = None) -> dict[str, str]:
+    """Pages of ingesters that hold so many series of tenant a."""
+    return {
+        f"http://ingester-{n}:8080": page(
+            f"{FACTOR} {factor}",
+            f'{CREATED}{{user="a"}} {held + 500}',
+            f'{REMOVED}{{user="a"}} 500',
+            f'{ACTIVE}{{user="a"}} {held}',
+            *([f'{LOCAL}{{limit="{signals.SERIES}",user="a"}} {local}'] if local else []),
+        )
+        for n, held in enumerate(series)
+    }
+
+
+def series_limit(value: float) -> pl.DataFrame:
+    return pl.DataFrame([("a", signals.SERIES, value)], schema=LIMITS, orient="row")
+
+
+def test_even_replicas_are_counted_once() -> None:
+    found = demand(scrape(ingesters(100, 100, 100, 100, 100, 100)), None)
+
+    assert values(found, signals.SERIES) == {"a": 600 / 3}
+    assert values(found, signals.ACTIVE_SERIES) == {"a": 600 / 3}
+
+
+def test_without_local_limits_the_series_are_scaled_by_their_skew() -> None:
+    found = demand(scrape(ingesters(50, 50, 50, 150, 0, 0)), None)
+
+    mean_of_holders = 300 / 4
+    assert values(found, signals.SERIES) == {"a": pytest.approx(300 / 3 * 150 / mean_of_holders)}
+
+
+def test_the_fullest_ingesters_share_of_its_local_limit_decides() -> None:
+    """
+    Six ingesters at replication 3 each enforce half of the global limit.
+    """
+    current = scrape(ingesters(100, 100, 450, 100, 100, 100, local=500))
+
+    found = demand(current, None, limits=series_limit(1000))
+
+    assert values(found, signals.SERIES) == {"a": 450 / 500 * 1000}
+
+
+def test_a_global_limit_that_the_ingesters_have_not_loaded_yet_is_not_taken_for_demand() -> None:
+    """
+    Just after a raise from 1000 to 10000 the local limits are still those of 1000.
+    """
+    current = scrape(ingesters(100, 100, 450, 100, 100, 100, local=500))
+
+    found = demand(current, None, limits=series_limit(10_000))
+
+    assert values(found, signals.SERIES) == {"a": pytest.approx(450 * 6 / 3)}
+
+
+@pytest.mark.parametrize(
+    ("local", "limit"),
+    [pytest.param(2_147_483_647, 1000, id="local"), pytest.param(500, 0, id="global")],
+)
+def test_an_unlimited_tenant_has_a_demand_all_the_same(local: int, limit: float) -> None:
+    current = scrape(ingesters(100, 100, 100, local=local))
+
+    found = demand(current, None, limits=series_limit(limit))
+
+    assert values(found, signals.SERIES) == {"a": 100.0}
+
+
+def test_owned_series_count_where_they_are_tracked() -> None:
+    pages = {
+        pod: text + f'{OWNED}{{user="a"}} 60\n' for pod, text in ingesters(100, 100, 100).items()
+    }
+
+    found = demand(scrape(pages), None)
+
+    assert values(found, signals.SERIES) == {"a": 60.0}
+
+
+def test_with_ingest_storage_the_zones_hold_copies_of_one_partition() -> None:
+    """
+    Partition 0 is held by ordinal 0 of each zone, and the fuller copy counts.
+    """
+    held = {"zone-a-0": 100, "zone-b-0": 90, "zone-a-1": 80, "zone-b-1": 100}
+    pages = {
+        f"http://mimir-ingester-{name}.mimir.svc:8080": page(
+            f"{PARTITIONED} 1", f'{CREATED}{{user="a"}} {series}', f'{ACTIVE}{{user="a"}} {series}'
+        )
+        for name, series in held.items()
+    }
+
+    found = demand(scrape(pages), None)
+
+    assert values(found, signals.ACTIVE_SERIES) == {"a": 200.0}
+    assert values(found, signals.SERIES) == {"a": 200.0}
+
+
+def test_with_ingest_storage_an_address_written_with_dashes_is_no_ordinal() -> None:
+    pages = {
+        f"http://10-0-0-{n}.mimir.pod:8080": page(f"{PARTITIONED} 1", f'{ACTIVE}{{user="a"}} 10')
+        for n in (17, 18)
+    } | {"http://10.0.1.17:8080": page(f'{ACTIVE}{{user="a"}} 10')}
+
+    assert values(demand(scrape(pages), None), signals.ACTIVE_SERIES) == {"a": 30.0}
+
+
+def test_without_a_replication_factor_nothing_is_divided() -> None:
+    found = demand(scrape({"i": page(f'{ACTIVE}{{user="a"}} 10')}), None)
+
+    assert values(found, signals.ACTIVE_SERIES) == {"a": 10.0}
+
+
+def test_the_replication_factor_is_remembered_when_no_distributor_answers() -> None:
+    """
+    Otherwise an outage of the distributors would show as three times the series.
+    """
+    ingester = page(f'{ACTIVE}{{user="a"}} 30')
+    previous = scrape({"d": page(f"{FACTOR} 3"), "i": ingester})
+    current = scrape({"i": ingester}, at=NOON + timedelta(seconds=SECONDS), failed=["d"])
+
+    assert values(demand(current, previous), signals.ACTIVE_SERIES) == {"a": 10.0}
+
+
+def test_without_an_earlier_scrape_there_are_gauges_and_no_rates() -> None:
+    found = demand(scrape({"d": captured("mimir-all-10-tenants.prom.gz")}), None)
+
+    assert set(found.get_column("signal")) == {signals.SERIES, signals.ACTIVE_SERIES}
+
+
+def test_rows_carry_the_time_and_the_coverage_of_the_scrape() -> None:
+    text = captured("mimir-all-10-tenants.prom.gz")
+    current = scrape({"a": text, "b": text, "c": text}, failed=["d"])
+
+    found = demand(current, None)
+
+    assert found.get_column("coverage").unique().to_list() == [0.75]
+    assert found.get_column("at").unique().to_list() == [NOON]
+
+
+def test_the_coverage_of_a_rate_leaves_out_pods_that_are_new() -> None:
+    """
+    A pod with one page has no rate, so the sum of the rates misses it.
+    """
+    before = {"x": page(f'{SAMPLES_IN}{{user="a"}} 0')}
+    after = before | {"y": page(f'{SAMPLES_IN}{{user="a"}} 9', f'{ACTIVE}{{user="a"}} 1')}
+
+    found = demand(*two_scrapes(before, after))
+
+    rows = found.select("signal", "coverage").rows()
+    assert dict(rows) == {
+        signals.INGESTION_RATE: 0.5,
+        signals.INGESTION_BURST_SIZE: 0.5,
+        signals.ACTIVE_SERIES: 1.0,
+    }
+
+
+def test_when_no_pod_answered_there_is_nothing() -> None:
+    current = scrape({}, failed=["x", "y"])
+
+    found = demand(current, scrape({"x": page(f'{SAMPLES_IN}{{user="a"}} 0')}))
+
+    assert found.is_empty()
+    assert found.schema == SAMPLES

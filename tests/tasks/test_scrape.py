@@ -1,0 +1,198 @@
+"""Reading every pod's metrics page at once."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+from collections.abc import Callable, Coroutine, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import httpx
+import pytest
+from pydantic import SecretStr
+
+from policy.frames import READINGS
+from policy.scrape import Scrape
+from tasks.http import mimir_client
+from tasks.scrape import scrape
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+PAGE = b'cortex_ingester_active_series{user="a"} 5\n'
+CAPTURED = (
+    Path(__file__).parent.parent / "fixtures" / "metrics" / "mimir-all-10-tenants.prom.gz"
+).read_bytes()
+
+Handler = (
+    Callable[[httpx.Request], httpx.Response]
+    | Callable[[httpx.Request], Coroutine[None, None, httpx.Response]]
+)
+
+
+def ticking() -> Callable[[], datetime]:
+    """A clock that advances a second each time it is read."""
+    ticks: Iterator[int] = iter(range(1000))
+    return lambda: NOON + timedelta(seconds=next(ticks))
+
+
+async def scraped(
+    handler: Handler, *pods: str, concurrency: int = 20, timeout_seconds: float = 5.0
+) -> Scrape:
+    async with mimir_client(
+        timeout_seconds=1, headers={}, transport=httpx.MockTransport(handler)
+    ) as client:
+        return await scrape(
+            pods,
+            client=client,
+            clock=ticking(),
+            concurrency=concurrency,
+            timeout_seconds=timeout_seconds,
+        )
+
+
+async def test_each_pods_readings_carry_its_base_url_and_the_moment_of_its_answer() -> None:
+    found = await scraped(lambda _: httpx.Response(200, content=PAGE), "http://x:1", "http://y:1")
+
+    assert found.answered == ("http://x:1", "http://y:1")
+    assert found.coverage == 1.0
+    assert found.readings.schema == READINGS
+    assert found.at == NOON
+    assert sorted(found.readings.select("pod", "at", "user", "value").rows()) == [
+        ("http://x:1", NOON + timedelta(seconds=1), "a", 5.0),
+        ("http://y:1", NOON + timedelta(seconds=2), "a", 5.0),
+    ]
+
+
+async def test_the_metrics_page_is_asked_for_packed_and_as_text() -> None:
+    asked: list[httpx.Request] = []
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        asked.append(request)
+        return httpx.Response(200, content=CAPTURED, headers={"Content-Encoding": "gzip"})
+
+    found = await scraped(handler, "http://x:1/prefix/")
+
+    assert str(asked[0].url) == "http://x:1/prefix/metrics"
+    assert asked[0].headers["Accept-Encoding"] == "gzip"
+    assert asked[0].headers["Accept"].startswith("text/plain")
+    tenants = found.readings.get_column("user").drop_nulls().unique()
+    assert len(tenants) == 12
+
+
+def refuse(request: httpx.Request) -> httpx.Response:
+    raise httpx.ConnectError("connection refused", request=request)
+
+
+def too_slow(request: httpx.Request) -> httpx.Response:
+    raise httpx.ReadTimeout("", request=request)
+
+
+BAD: dict[str, tuple[Callable[[httpx.Request], httpx.Response], str]] = {
+    "unreachable": (refuse, "connection refused"),
+    "slow": (too_slow, "did not answer in time"),
+    "truncated": (lambda _: httpx.Response(200, content=PAGE[:-1]), "cut short"),
+    "other-program": (
+        lambda _: httpx.Response(200, content=b"node_load1 0.5\n"),
+        "no Mimir or Cortex metric",
+    ),
+    "html": (lambda _: httpx.Response(200, html="<html>login</html>\n"), "HTML"),
+    "not-gzip": (
+        lambda _: httpx.Response(200, content=PAGE, headers={"Content-Encoding": "gzip"}),
+        "could not be read",
+    ),
+    "401": (lambda _: httpx.Response(401), "credentials are missing"),
+    "404": (lambda _: httpx.Response(404), "nothing is served there"),
+    "429": (lambda _: httpx.Response(429), "overloaded"),
+    "500": (lambda _: httpx.Response(500), "try again later"),
+}
+
+
+@pytest.mark.parametrize("kind", BAD)
+async def test_a_pod_that_fails_is_told_in_one_line_and_does_not_fail_the_others(kind: str) -> None:
+    bad, says = BAD[kind]
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        answer = bad if request.url.host == "bad" else (lambda _: httpx.Response(200, content=PAGE))
+        return answer(request)
+
+    found = await scraped(handler, "http://good:1", "http://bad:1", "http://fine:1")
+
+    assert found.answered == ("http://good:1", "http://fine:1")
+    assert set(found.failed) == {"http://bad:1"}
+    assert says in found.failed["http://bad:1"]
+    assert "\n" not in found.failed["http://bad:1"]
+    assert found.coverage == pytest.approx(2 / 3)
+
+
+async def test_a_page_that_drips_is_given_up_after_the_time_for_a_page() -> None:
+    """
+    Each read in time is not enough: the page as a whole has to arrive.
+    """
+
+    async def handler(request: httpx.Request) -> httpx.Response:
+        if request.url.host == "slow":
+            await asyncio.Event().wait()
+        return httpx.Response(200, content=PAGE)
+
+    found = await scraped(handler, "http://slow:1", "http://good:1", timeout_seconds=0.05)
+
+    assert found.answered == ("http://good:1",)
+    assert found.failed == {"http://slow:1": "http://slow:1 gave no whole page within 0.05 s"}
+
+
+async def test_when_every_pod_fails_the_scrape_says_so_and_has_no_readings() -> None:
+    found = await scraped(refuse, "http://x:1", "http://y:1")
+
+    assert found.coverage == 0.0
+    assert set(found.failed) == {"http://x:1", "http://y:1"}
+    assert found.readings.is_empty()
+    assert found.readings.schema == READINGS
+
+
+async def test_without_pods_nothing_is_covered() -> None:
+    found = await scraped(refuse)
+
+    assert found.coverage == 0.0
+
+
+async def test_no_more_pods_are_read_at_once_than_asked_for() -> None:
+    running = 0
+    most = 0
+
+    async def handler(_: httpx.Request) -> httpx.Response:
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        await asyncio.sleep(0)
+        running -= 1
+        return httpx.Response(200, content=PAGE)
+
+    found = await scraped(handler, *(f"http://p{n}:1" for n in range(12)), concurrency=3)
+
+    assert len(found.answered) == 12
+    assert most == 3
+
+
+async def test_a_pod_given_twice_is_read_once() -> None:
+    found = await scraped(lambda _: httpx.Response(200, content=PAGE), "http://x:1", "http://x:1")
+
+    assert found.answered == ("http://x:1",)
+    assert found.readings.height == 1
+
+
+async def test_a_real_server_is_read_packed_over_a_socket() -> None:
+    packed = gzip.compress(PAGE)
+    head = f"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: {len(packed)}\r\n\r\n"
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(head.encode() + packed)
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        async with mimir_client(timeout_seconds=2, headers={"X-Scope-OrgID": SecretStr("a")}) as it:
+            found = await scrape([f"http://127.0.0.1:{port}"], client=it, clock=ticking())
+
+    assert found.readings.get_column("value").to_list() == [5.0]
