@@ -1,0 +1,41 @@
+"""Who blasts at this moment, by the history and the settings of the run."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Final
+
+import polars as pl
+
+from flows.runtime import Runtime
+from policy.breaker import blasting
+from policy.effective import beneath, overlaid
+from policy.settings import Settings
+from policy.signals import INGESTION_RATE, SIZED
+from storage.limits import observed_limits
+from storage.samples import baseline
+
+USUAL_WINDOW: Final = timedelta(minutes=30)
+FRESH: Final = timedelta(minutes=2)
+
+
+def blasts_now(runtime: Runtime, settings: Settings, *, now: datetime) -> pl.DataFrame:
+    """BLASTS of this moment, by samples no older than two minutes."""
+    usual = baseline(runtime.database, now=now, window=USUAL_WINDOW, signal=INGESTION_RATE)
+    latest = usual.filter(pl.col("at") > now - FRESH).with_columns(signal=pl.lit(INGESTION_RATE))
+    breaker = settings.circuit_breaker
+    return blasting(
+        latest,
+        baseline=usual,
+        current=limits_in_force(runtime, usual["tenant"]),
+        multiplier=breaker.auto_config.limit_multipliers.ingestion_rate_multiplier,
+        absolute_threshold=breaker.blast_protection.ingestion_spike_threshold,
+    )
+
+
+def limits_in_force(runtime: Runtime, tenants: pl.Series) -> pl.DataFrame:
+    """LIMITS that these tenants have now: what we published over what the operator set."""
+    published = runtime.memory.standing
+    own = beneath(observed_limits(runtime.database), tenants=tenants, limits=SIZED)
+    ours = published.filter(pl.col("tenant").is_in(tenants.implode()))
+    return overlaid(own, above=ours)

@@ -1,0 +1,108 @@
+"""The fast loop: look at Mimir, hold what blasts, prove or take back what was published."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Final
+
+import polars as pl
+from prefect import flow
+
+from flows.blasts import blasts_now, limits_in_force
+from flows.publishing import publish_layers, sink_of
+from flows.runtime import Run, Runtime, current, remember_scrape
+from flows.words import protect_report, publication_lines
+from policy.breaker import breaker_layer
+from policy.demand import demand
+from policy.frames import LAYERS, empty
+from policy.scrape import Scrape
+from policy.settings import Settings
+from policy.tenancy import in_scope
+from storage.layers import read_layers
+from tasks.collect import collect
+from tasks.record import record_layer, record_samples
+from tasks.say import say
+from tasks.settle import settle, waiting_revision
+from tasks.tell import tell
+
+HELD_FOR: Final = timedelta(minutes=5)
+
+
+@flow(name="protect", timeout_seconds=120, validate_parameters=False)
+async def protect() -> None:
+    """Collect, hold the limits of tenants that blast, settle the newest revision, publish, tell."""
+    runtime = current()
+    with runtime.run("protect") as run:
+        settings = runtime.settings()
+        seen = await collect(settings.mimir, clock=runtime.clock)
+        samples = measure(runtime, seen, settings)
+        await record_samples(samples, database=runtime.database, at=seen.at)
+        blasts = await hold_blasts(runtime, run, settings)
+        waiting = waiting_revision(runtime.database)
+        settled = waiting and await settle(
+            waiting,
+            seen=seen,
+            settings=settings,
+            sink=sink_of(runtime, settings),
+            hashes_before=runtime.memory.hashes_before,
+            database=runtime.database,
+            clock=runtime.clock,
+        )
+        if settled:
+            say([settled.line])
+            if settled.outcome == "confirmed":
+                runtime.telemetry.revision.set(settled.revision)
+        publication = await publish_layers(runtime, run, settings)
+        say(publication_lines(publication, memory=runtime.memory))
+        await tell(
+            protect_report(seen, samples=samples, blasts=blasts, publication=publication),
+            key="protect",
+            description="What the newest look at Mimir saw and did.",
+        )
+
+
+def measure(runtime: Runtime, seen: Scrape, settings: Settings) -> pl.DataFrame:
+    """SAMPLES of the tenants in scope, by this scrape and the one before it."""
+    tenants = seen.readings["user"].drop_nulls().unique()
+    samples = demand(seen, runtime.memory.scrape, limits=limits_in_force(runtime, tenants))
+    scoping = settings.tenant_scoping
+    wanted = in_scope(
+        samples["tenant"].unique(),
+        skip=scoping.skip_list,
+        include=scoping.include_list,
+        use_regex=scoping.use_regex,
+    )
+    remember_scrape(runtime, seen)
+    runtime.telemetry.tenants.set(wanted.len())
+    return samples.filter(pl.col("tenant").is_in(wanted.implode()))
+
+
+async def hold_blasts(runtime: Runtime, run: Run, settings: Settings) -> pl.DataFrame:
+    """BLASTS of this moment; in production their limits are held where they are."""
+    now = runtime.clock()
+    blasts = blasts_now(runtime, settings, now=now)
+    say(
+        f"{tenant}  blast: {because}"
+        for tenant, because in blasts.select("tenant", "because").iter_rows()
+        if tenant not in runtime.memory.blasting
+    )
+    runtime.memory.blasting = frozenset(blasts["tenant"])
+    run.summary["blasting"] = sorted(runtime.memory.blasting)
+    breaker = settings.circuit_breaker
+    on = settings.mode == "prod" and breaker.enabled and breaker.runtime_enabled
+    known = read_layers(runtime.database, now=now).filter(pl.col("layer") == "breaker")
+    held = (
+        breaker_layer(
+            blasts,
+            current=limits_in_force(runtime, blasts["tenant"]),
+            written_at=now,
+            expires_at=now + HELD_FOR,
+        )
+        if on
+        else empty(LAYERS)
+    )
+    kept = known.join(held, on=["tenant", "limit"], how="anti") if on else empty(LAYERS)
+    wanted = pl.concat([kept, held])
+    if not (held.is_empty() and wanted.height == known.height):
+        await record_layer(wanted, layer="breaker", database=runtime.database, run_id=run.run_id)
+    return blasts

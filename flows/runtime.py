@@ -1,0 +1,151 @@
+"""What a flow run finds in its process: settings, history, clock, and the memory between runs.
+
+Installed once by the process that runs flows. It is no argument of the flows because a flow's
+arguments are what a person types into the Prefect UI.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from threading import Lock
+from time import perf_counter
+from uuid import uuid4
+
+import polars as pl
+from prefect.runtime import flow_run
+
+from flows.vitals import Vitals
+from policy.errors import ConfigError, OptimizerError
+from policy.frames import LIMITS, empty
+from policy.scrape import Scrape
+from policy.settings import Settings
+from storage.database import Database
+from storage.runs import Run as RunRecord
+from storage.runs import record_run
+from tasks.telemetry import Telemetry
+
+
+@dataclass(slots=True)
+class Memory:
+    """What outlives a run but not the process.
+
+    Attributes:
+        scrape: the newest one; the next rates start from it.
+        standing: LIMITS of the document that stood in the sink when it was last looked at.
+        hashes_before: what each pod had loaded when the newest revision was written.
+        version: the version of Mimir, as last told.
+        refused: why the newest plan was refused, so that it is said once.
+        blasting: the tenants that blasted in the newest look, so that each is told once.
+    """
+
+    scrape: Scrape | None = None
+    standing: pl.DataFrame = field(default_factory=lambda: empty(LIMITS))
+    hashes_before: Mapping[str, str | None] = field(default_factory=dict)
+    version: str | None = None
+    refused: tuple[str, ...] = ()
+    blasting: frozenset[str] = frozenset()
+
+
+@dataclass(slots=True, kw_only=True)
+class Run:
+    """One run of a flow; `summary` is filled on the way and stored at the end."""
+
+    run_id: str
+    flow: str
+    started_at: datetime
+    summary: dict[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Runtime:
+    """The parts of the process that flows use.
+
+    Attributes:
+        settings: reads the settings afresh, as of now.
+        publishing: held while something is published, so that flows publish one at a time.
+        simulated: Mimir is the simulator's, and so is the only sink that may be built.
+    """
+
+    settings: Callable[[], Settings]
+    database: Database
+    clock: Callable[[], datetime]
+    telemetry: Telemetry
+    vitals: Vitals
+    memory: Memory = field(default_factory=Memory)
+    publishing: Lock = field(default_factory=Lock)
+    simulated: bool = False
+
+    @contextmanager
+    def run(self, flow: str) -> Iterator[Run]:
+        """Time the block as a run of `flow`, count its outcome and store its summary."""
+        run = Run(run_id=flow_run.id or str(uuid4()), flow=flow, started_at=self.clock())
+        began = perf_counter()
+        self.vitals.began(flow, at=run.started_at)
+        problem: str | None = f"the run of {flow} was ended from outside"
+        try:
+            yield run
+            problem = None
+        except OptimizerError as exc:
+            problem = str(exc)
+            raise
+        except Exception as exc:
+            problem = f"{type(exc).__name__}: {exc}"
+            raise
+        finally:
+            self._end(run, problem=problem, seconds=perf_counter() - began)
+
+    def _end(self, run: Run, *, problem: str | None, seconds: float) -> None:
+        outcome = "success" if problem is None else "error"
+        now = self.clock()
+        self.vitals.ended(run.flow, at=now, problem=problem)
+        self.telemetry.reconciles.labels(run.flow, outcome).inc()
+        self.telemetry.reconcile_seconds.labels(run.flow).observe(seconds)
+        if problem is None:
+            self.telemetry.last_reconcile.labels(run.flow).set(now.timestamp())
+        else:
+            self.telemetry.errors.labels(run.flow).inc()
+        summary: Mapping[str, object] = run.summary if problem is None else {"problem": problem}
+        record_run(
+            self.database,
+            RunRecord(
+                run_id=run.run_id,
+                flow=run.flow,
+                started_at=run.started_at,
+                finished_at=now,
+                outcome=outcome,
+                summary=summary,
+            ),
+        )
+
+
+def remember_scrape(runtime: Runtime, seen: Scrape) -> None:
+    """Keep the scrape: the next rates start from it, and its coverage is what we go by."""
+    runtime.memory.scrape = seen
+    runtime.vitals.coverage = seen.coverage
+    runtime.telemetry.coverage.set(seen.coverage)
+
+
+_installed: Runtime | None = None
+
+
+def install(runtime: Runtime | None) -> None:
+    """Make this the runtime of all flow runs of the process; None takes it away."""
+    global _installed  # noqa: PLW0603 - one per process, like the interpreter it describes
+    _installed = runtime
+
+
+def current() -> Runtime:
+    """The runtime of this process.
+
+    Raises:
+        ConfigError: nothing installed one: the flow was started outside the resident process.
+    """
+    if _installed is None:
+        raise ConfigError(
+            "this flow runs only inside the resident process: start `mlo up`, "
+            "then run its deployment from the UI or with `prefect deployment run`"
+        )
+    return _installed

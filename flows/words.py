@@ -1,0 +1,156 @@
+"""What a run tells people: lines for the terminal, and the artifact in Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import polars as pl
+
+from flows.runtime import Memory
+from policy.explain import decision_lines
+from policy.figures import figure
+from policy.scrape import Scrape
+from policy.signals import INGESTION_RATE
+from tasks.publish import Publication
+from tasks.tell import changes_table, table
+
+TAKEN = ("raise", "lower")
+
+
+def publication_lines(publication: Publication, *, memory: Memory) -> list[str]:
+    """What was published, or why not; a refusal is said once, not at every run."""
+    if publication.outcome == "written":
+        count = publication.changes.height
+        return [f"revision {publication.revision} written: {_limits(count)} changed"]
+    if publication.problems == memory.refused:
+        return []
+    memory.refused = publication.problems
+    return [f"not published: {problem}" for problem in publication.problems]
+
+
+def optimize_lines(news: pl.DataFrame, *, decisions: pl.DataFrame) -> list[str]:
+    """One line per new decision that changes a limit, and one that sums up the rest.
+
+    Args:
+        news: DECISIONS that differ from the run before.
+        decisions: all DECISIONS of this run.
+    """
+    return [
+        *decision_lines(news.filter(pl.col("outcome").is_in(TAKEN))),
+        f"optimize: {outcome_summary(decisions)}",
+    ]
+
+
+def outcome_summary(decisions: pl.DataFrame) -> str:
+    """`3 raise, 1 lower, 12 hold, 4 withheld (short_history)`."""
+    if decisions.is_empty():
+        return "no tenant was measured yet"
+    parts = []
+    for outcome in ("raise", "lower", "hold", "withheld"):
+        rows = decisions.filter(pl.col("outcome") == outcome)
+        if rows.is_empty():
+            continue
+        reasons = ", ".join(sorted(rows["reason"].unique())) if outcome == "withheld" else ""
+        parts.append(f"{rows.height} {outcome}{f' ({reasons})' if reasons else ''}")
+    return ", ".join(parts)
+
+
+def protect_report(
+    seen: Scrape, *, samples: pl.DataFrame, blasts: pl.DataFrame, publication: Publication
+) -> str:
+    """The artifact of `protect`: what was seen, who blasts, what was changed."""
+    demand = samples.filter(pl.col("signal") == INGESTION_RATE).sort("value", descending=True)
+    total = None if demand.is_empty() else float(demand["value"].sum())
+    rate = f"{figure(total)} samples/s" if total is not None else "known from the next scrape on"
+    pods = f"{len(seen.answered)} of {len(seen.answered) + len(seen.failed)}"
+    parts = [
+        "# Protect",
+        table(
+            ["processes", "tenants", "demand", "blasting"],
+            [(pods, str(samples["tenant"].n_unique()), rate, str(blasts.height))],
+        ),
+        _section("Not answering", ["process", "why"], list(seen.failed.items())),
+        _section("Blasting", ["tenant", "why"], blasts.select("tenant", "because").rows()),
+        _published(publication),
+        _section(
+            "Busiest tenants",
+            ["tenant", "samples/s"],
+            demand.head(5).select("tenant", "value").rows(),
+        ),
+    ]
+    return "\n\n".join(part for part in parts if part)
+
+
+def optimize_report(
+    decisions: pl.DataFrame, *, publication: Publication, window: str, now: datetime
+) -> str:
+    """The artifact of `optimize`: what changes and why, then what does not."""
+    moving = decisions.filter(pl.col("outcome").is_in(TAKEN))
+    withheld = decisions.filter(pl.col("outcome") == "withheld")
+    columns = ["tenant", "limit", "before", "after", "detail"]
+    parts = [
+        f"# Optimize: {outcome_summary(decisions)}",
+        f"Demand of the last {window}, at {now:%Y-%m-%d %H:%M:%S} UTC.",
+        _published(publication),
+        _section(
+            "Recommended",
+            ["tenant", "limit", "now", "recommended", "why"],
+            moving.select(columns).rows(),
+        ),
+        _section(
+            "Withheld",
+            ["reason", "limits", "for example"],
+            withheld.group_by("reason", maintain_order=True)
+            .agg(pl.len(), pl.concat_str("tenant", pl.lit(": "), "detail").first())
+            .rows(),
+        ),
+    ]
+    return "\n\n".join(part for part in parts if part)
+
+
+def cost_report(costs: pl.DataFrame, *, currency: str, method_note: str) -> str:
+    """The artifact of `cost`: the last day by tenant.
+
+    Args:
+        costs: tenant, samples, amount, hours; dearest first.
+        currency: of the amounts.
+        method_note: which method priced, and which did not.
+    """
+    if costs.is_empty():
+        return f"# Cost\n\nNo complete hour was measured yet.\n\n{method_note}"
+    total = costs["amount"].sum()
+    rows = [
+        (tenant, samples, f"{amount:.4f}", str(hours))
+        for tenant, samples, amount, hours in costs.select(
+            "tenant", "samples", "amount", "hours"
+        ).iter_rows()
+    ]
+    return "\n\n".join(
+        [
+            f"# Cost: {total:.4f} {currency} in the last 24 h",
+            method_note,
+            table(["tenant", "samples", currency, "hours measured"], rows),
+        ]
+    )
+
+
+def _published(publication: Publication) -> str:
+    words = {
+        "nothing": "Nothing to publish: Mimir has what the layers say.",
+        "would": f"Dry run: {_limits(publication.changes.height)} would change.",
+        "refused": "Not published: " + "; ".join(publication.problems),
+        "written": f"Revision {publication.revision}: "
+        f"{_limits(publication.changes.height)} changed.",
+    }
+    if publication.changes.is_empty():
+        return words[publication.outcome]
+    return f"{words[publication.outcome]}\n\n{changes_table(publication.changes)}"
+
+
+def _section(title: str, headings: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    return f"## {title}\n\n{table(headings, rows)}" if rows else ""
+
+
+def _limits(count: int) -> str:
+    return f"{count} limit{'' if count == 1 else 's'}"
