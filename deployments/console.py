@@ -1,0 +1,92 @@
+"""What the resident process writes: decisions to stdout, everything else to stderr.
+
+One line per thing that happened. An error that was raised on purpose is its own explanation and
+comes without a traceback; a traceback means a defect of ours.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from datetime import UTC, datetime
+from typing import Final
+
+from policy.errors import OptimizerError
+from tasks.say import DECISIONS
+
+OURS: Final = ("policy", "storage", "tasks", "flows", "deployments")
+PREFECT: Final = ("prefect", "prefect.flow_runs", "prefect.task_runs")
+
+
+class ExpectedErrors(logging.Filter):
+    """Takes the traceback off errors that were raised on purpose."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Keep every record; shorten those whose error explains itself."""
+        error = record.exc_info[1] if isinstance(record.exc_info, tuple) else None
+        if isinstance(error, OptimizerError):
+            record.exc_info = None
+            record.exc_text = None
+        return True
+
+
+class TextLine(logging.Formatter):
+    """`12:00:05 WARNING flows.protect: message`."""
+
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s", "%H:%M:%S")
+
+
+class JsonLine(logging.Formatter):
+    """One JSON object per line: timestamp, level, component, action, details."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record as one line of JSON."""
+        line: dict[str, object] = {
+            "timestamp": datetime.fromtimestamp(record.created, UTC).isoformat(),
+            "level": record.levelname,
+            "component": record.name,
+            "action": record.getMessage(),
+        }
+        if record.exc_info:
+            line["details"] = {"error": self.formatException(record.exc_info)}
+        return json.dumps(line)
+
+
+def set_up_logging(*, level: str, log_format: str) -> None:
+    """Send our loggers where they belong and quieten the rest.
+
+    Args:
+        level: debug, info, warning or error.
+        log_format: text or json.
+    """
+    formatter = JsonLine() if log_format == "json" else TextLine()
+    errors = logging.StreamHandler(sys.stderr)
+    errors.setFormatter(formatter)
+    for name in OURS:
+        logger = logging.getLogger(name)
+        logger.handlers = [errors]
+        logger.setLevel(level.upper())
+        logger.propagate = False
+    decisions = logging.StreamHandler(sys.stdout)
+    if log_format == "json":
+        decisions.setFormatter(formatter)
+    logger = logging.getLogger(DECISIONS)
+    logger.handlers = [decisions]
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+
+
+def quieten_prefect() -> None:
+    """Show Prefect's warnings on stderr as one line each; call it after Prefect is imported."""
+    for name in PREFECT:
+        logger = logging.getLogger(name)
+        logger.addFilter(ExpectedErrors())
+        logger.handlers = [
+            handler for handler in logger.handlers if "Console" not in type(handler).__name__
+        ]
+    errors = logging.StreamHandler(sys.stderr)
+    errors.setFormatter(TextLine())
+    errors.setLevel(logging.ERROR)
+    logging.getLogger("prefect").addHandler(errors)

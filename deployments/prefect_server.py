@@ -1,0 +1,131 @@
+"""The Prefect server as a child process, with the settings that were measured to hold.
+
+Refuses to guess: when PREFECT_API_URL names a server, that one is used and none is started.
+This module must be imported, and `prefect_environment` applied, before Prefect itself is,
+because Prefect reads its settings once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+import httpx
+
+from deployments.children import start_child
+from policy.errors import ConfigError
+
+START_TIMEOUT_SECONDS: Final = 120.0
+
+# Why each of them is set: the recorder's default of one transaction per task event costs 57 ms
+# of CPU per task run; flow runs are never deleted by default; a killed run would hold its
+# lease for five minutes; the analytics client logs failures where there is no internet.
+SERVER_SETTINGS: Final[Mapping[str, str]] = {
+    "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "50",
+    "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_READ_BATCH_SIZE": "50",
+    "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL": "1",
+    "PREFECT_SERVER_CONCURRENCY_INITIAL_DEPLOYMENT_LEASE_DURATION": "60",
+    "PREFECT_SERVER_EVENTS_RETENTION_PERIOD": "P1D",
+    "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
+    "PREFECT_SERVER_SERVICES_DB_VACUUM_RETENTION_PERIOD": "172800",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "PREFECT_SERVER_LOGGING_LEVEL": "WARNING",
+    "DO_NOT_TRACK": "1",
+}
+
+# A worker that looks every 5 s and fetches 10 s ahead starts each run at its own second.
+CLIENT_SETTINGS: Final[Mapping[str, str]] = {
+    "PREFECT_WORKER_QUERY_SECONDS": "5",
+    "PREFECT_WORKER_PREFETCH_SECONDS": "10",
+    "PREFECT_LOGGING_LEVEL": "WARNING",
+    "PREFECT_CLI_COLORS": "false",
+}
+
+
+def prefect_environment(
+    *, data_folder: Path, port: int, environ: Mapping[str, str]
+) -> dict[str, str]:
+    """The environment in which both our process and the server run.
+
+    What the operator has set wins, so a Prefect server elsewhere is used by setting
+    PREFECT_API_URL and nothing else.
+
+    Args:
+        data_folder: where Prefect keeps its SQLite file and its home.
+        port: the loopback port of the server that is started.
+        environ: the environment we were started in.
+    """
+    ours = {
+        **SERVER_SETTINGS,
+        **CLIENT_SETTINGS,
+        "PREFECT_HOME": str((data_folder / "prefect").resolve()),
+        "PREFECT_API_URL": f"http://127.0.0.1:{port}/api",
+    }
+    return {**ours, **environ}
+
+
+def is_ours(environ: Mapping[str, str]) -> bool:
+    """Whether a server is to be started: the operator named none."""
+    return not environ.get("PREFECT_API_URL")
+
+
+def refuse_taken_port(port: int) -> None:
+    """Say in one line that the port is in use, before a child fails less clearly."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as exc:
+            raise ConfigError(
+                f"port {port} on 127.0.0.1 is in use, the Prefect server cannot start there: "
+                "stop what listens on it, set prefect.port, or set PREFECT_API_URL to use "
+                "the server that runs already"
+            ) from exc
+
+
+def start_server(*, port: int, log: Path) -> subprocess.Popen[bytes]:
+    """Start the server on 127.0.0.1; its output goes to the file `log`."""
+    refuse_taken_port(port)
+    log.parent.mkdir(parents=True, exist_ok=True)
+    command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1"]
+    return start_child([*command, "--port", str(port)], log=log, environ=os.environ)
+
+
+async def wait_until_healthy(
+    api_url: str,
+    *,
+    child: subprocess.Popen[bytes] | None,
+    log: Path,
+    timeout_seconds: float = START_TIMEOUT_SECONDS,
+) -> None:
+    """Return once the API answers; a first start migrates its database and takes 15-35 s.
+
+    Raises:
+        ConfigError: the child ended, or nothing answered in time.
+    """
+    deadline = asyncio.get_running_loop().time() + timeout_seconds
+    async with httpx.AsyncClient(timeout=5) as client:
+        while asyncio.get_running_loop().time() < deadline:
+            if child is not None and child.poll() is not None:
+                raise ConfigError(
+                    f"the Prefect server ended with code {child.returncode} while starting; "
+                    f"its last words are in {log}"
+                )
+            try:
+                answer = await client.get(f"{api_url}/health")
+            except httpx.HTTPError:
+                await asyncio.sleep(0.25)
+                continue
+            if answer.status_code == httpx.codes.OK:
+                return
+            await asyncio.sleep(0.25)
+    where = f"; its log is {log}" if child is not None else "; check PREFECT_API_URL"
+    raise ConfigError(
+        f"no Prefect server answered at {api_url} within {timeout_seconds:.0f} s{where}"
+    )

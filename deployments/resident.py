@@ -1,0 +1,88 @@
+"""The long-lived process: the worker, the endpoint, and the runtime that its flows find.
+
+Importing this module imports Prefect.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from socket import gethostname
+from typing import Final
+
+from deployments.endpoint import Endpoint, application
+from deployments.schedule import register, run_now, scheduled_flows
+from deployments.worker import ResidentWorker
+from flows.runtime import Runtime, install
+from flows.vitals import Vitals
+from policy.settings import Settings
+from storage.database import Database
+from tasks.telemetry import Telemetry
+
+RESTART_SECONDS: Final = 5.0
+
+logger = logging.getLogger(__name__)
+
+
+class Resident:
+    """Runs the scheduled flows of one history."""
+
+    def __init__(
+        self,
+        *,
+        settings: Callable[[], Settings],
+        database: Database,
+        clock: Callable[[], datetime],
+        telemetry: Telemetry,
+        simulated: bool = False,
+    ) -> None:
+        self._clock = clock
+        self.runtime = Runtime(
+            settings=settings,
+            database=database,
+            clock=clock,
+            telemetry=telemetry,
+            vitals=Vitals(born_at=clock()),
+            simulated=simulated,
+        )
+        install(self.runtime)
+
+    @contextmanager
+    def endpoint(self) -> Iterator[None]:
+        """Serve metrics and health while the block lasts."""
+        settings = self.runtime.settings()
+        app = application(
+            vitals=self.runtime.vitals,
+            telemetry=self.runtime.telemetry,
+            protect_interval=lambda: self.runtime.settings().protect_interval,
+            clock=self._clock,
+        )
+        endpoint = Endpoint(app, host=settings.server.host, port=settings.server.port)
+        endpoint.start()
+        try:
+            yield
+        finally:
+            endpoint.stop()
+
+    async def register(self) -> None:
+        """Register the deployments, and ask for the first runs of those that start at once."""
+        scheduled = scheduled_flows(self.runtime.settings())
+        identifiers = await register(scheduled)
+        for entry in scheduled:
+            if entry.at_once:
+                await run_now(identifiers[entry.flow.name])
+
+    async def work(self) -> None:
+        """Run what comes due, for ever; a worker that lost the Prefect server starts again."""
+        while True:
+            worker = ResidentWorker(clock=self._clock, name=f"resident-{gethostname()}")
+            try:
+                await worker.start(printer=logger.debug)
+            except Exception as exc:  # noqa: BLE001 - whatever ended it, the next may live
+                logger.warning("the worker ended: %s: %s", type(exc).__name__, exc)
+            else:
+                logger.warning("the worker lost the Prefect server and starts again")
+            await asyncio.sleep(RESTART_SECONDS)

@@ -1,0 +1,115 @@
+"""What runs when: the deployments, registered with the Prefect server at every start."""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from prefect.client.orchestration import PrefectClient, get_client
+from prefect.client.schemas.actions import WorkPoolCreate
+from prefect.client.schemas.filters import (
+    FlowRunFilter,
+    FlowRunFilterState,
+    FlowRunFilterStateType,
+    WorkPoolFilter,
+    WorkPoolFilterName,
+)
+from prefect.client.schemas.objects import StateType
+from prefect.exceptions import ObjectAlreadyExists
+from prefect.flows import Flow
+from prefect.states import Crashed
+from prefect.types.entrypoint import EntrypointType
+
+from deployments.worker import POOL, ResidentWorker
+from flows.cost import cost
+from flows.maintain import maintain
+from flows.optimize import optimize
+from flows.protect import protect
+from policy.settings import Settings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scheduled:
+    """One flow and how often it runs; `at_once` asks for a first run when we start."""
+
+    flow: Flow[[], Coroutine[Any, Any, None]]
+    every: timedelta
+    at_once: bool = False
+
+
+def scheduled_flows(settings: Settings) -> tuple[Scheduled, ...]:
+    """The flows that run by themselves, with the intervals of the settings."""
+    return (
+        Scheduled(flow=protect, every=settings.protect_interval),
+        Scheduled(flow=optimize, every=settings.update_interval, at_once=True),
+        Scheduled(flow=cost, every=settings.cost_interval, at_once=True),
+        Scheduled(flow=maintain, every=timedelta(days=1)),
+    )
+
+
+async def register(scheduled: tuple[Scheduled, ...]) -> dict[str, UUID]:
+    """Create or update the pool and the deployments; returns deployment ids by flow name."""
+    async with get_client() as client:
+        await _ensure_pool(client)
+        await _reap(client)
+    identifiers: dict[str, UUID] = {}
+    for entry in scheduled:
+        deployment = await entry.flow.ato_deployment(
+            name=entry.flow.name,
+            interval=entry.every,
+            work_pool_name=POOL,
+            entrypoint_type=EntrypointType.MODULE_PATH,
+            description=entry.flow.description,
+            tags=["mimir"],
+        )
+        identifiers[entry.flow.name] = await deployment.aapply()
+    return identifiers
+
+
+async def run_now(deployment: UUID) -> None:
+    """Ask for one run of the deployment at once; a new schedule's first run comes much later."""
+    async with get_client() as client:
+        await client.create_flow_run_from_deployment(deployment)
+
+
+async def _ensure_pool(client: PrefectClient) -> None:
+    pools = await client.read_work_pools(
+        work_pool_filter=WorkPoolFilter(name=WorkPoolFilterName(any_=[POOL]))
+    )
+    if pools:
+        return
+    template = ResidentWorker.get_default_base_job_template()
+    try:
+        await client.create_work_pool(
+            WorkPoolCreate(
+                name=POOL,
+                type=ResidentWorker.type,
+                description="Flow runs inside the resident process (mlo up).",
+                base_job_template=template,
+            )
+        )
+    except ObjectAlreadyExists:
+        return
+
+
+async def _reap(client: PrefectClient) -> None:
+    """End the runs that a killed process left behind; only one resident process can be alive.
+
+    It holds the lock of the DuckDB file, so no other process of ours is running them.
+    """
+    stale = await client.read_flow_runs(
+        work_pool_filter=WorkPoolFilter(name=WorkPoolFilterName(any_=[POOL])),
+        flow_run_filter=FlowRunFilter(
+            state=FlowRunFilterState(
+                type=FlowRunFilterStateType(
+                    any_=[StateType.RUNNING, StateType.PENDING, StateType.CANCELLING]
+                )
+            )
+        ),
+    )
+    for run in stale:
+        message = "the resident process was restarted"
+        await client.set_flow_run_state(run.id, Crashed(message=message), force=True)

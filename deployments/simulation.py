@@ -1,0 +1,158 @@
+"""The simulated Mimir beside us: its process, its files, and the past it gives a new history.
+
+With a simulation no real sink can be built: the settings that point at a cluster are
+overridden here, before anything else reads them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+import polars as pl
+
+from deployments.children import start_child
+from policy.errors import ConfigError
+from policy.settings import Settings
+from policy.signals import (
+    ACTIVE_SERIES,
+    INGESTION_BURST_SIZE,
+    INGESTION_RATE,
+    SAMPLES_RECEIVED,
+    SERIES,
+)
+from simulator import endpoints, history, operator_overrides, roster
+from storage.database import Database
+from storage.rollups import ROLLUPS, import_rollups
+
+FIRST_PORT: Final = 9009
+PORTS_TRIED: Final = 50
+SEED: Final = 1
+DAYS_OF_PAST: Final = 2
+STEP_SECONDS: Final = 300
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Simulation:
+    """Where the simulated Mimir listens and which files it reads."""
+
+    port: int
+    folder: Path
+    tenants: int
+
+    @property
+    def overrides(self) -> Path:
+        """The runtime file that we publish to."""
+        return self.folder / "overrides.yaml"
+
+    @property
+    def base(self) -> Path:
+        """The runtime file that the simulated operator keeps."""
+        return self.folder / "runtime.yaml"
+
+    def settings(self, *, mode: str) -> dict[str, object]:
+        """The overrides that keep everything of ours on the simulation."""
+        return {
+            "synthetic.enabled": True,
+            "mode": mode,
+            "mimir.endpoints": endpoints(self.port),
+            "mimir.headers": {},
+            "publish.sink": "file",
+            "publish.file.path": str(self.overrides),
+        }
+
+
+def plan_simulation(settings: Settings, *, data_folder: Path) -> Simulation:
+    """Choose a free port and make the files that the simulated Mimir needs to start."""
+    folder = data_folder / "simulator"
+    folder.mkdir(parents=True, exist_ok=True)
+    simulation = Simulation(
+        port=_free_port(), folder=folder, tenants=settings.synthetic.tenant_count
+    )
+    # What an operator of this cluster had written by hand before we came.
+    own = {"overrides": dict(operator_overrides(roster(simulation.tenants, seed=SEED)))}
+    simulation.base.write_text(json.dumps(own, default=dict), encoding="utf-8")
+    if not simulation.overrides.exists():
+        simulation.overrides.write_text("overrides: {}\n", encoding="utf-8")
+    return simulation
+
+
+def start_simulator(simulation: Simulation, *, log: Path) -> subprocess.Popen[bytes]:
+    """Start the simulated Mimir as a child process."""
+    arguments: Mapping[str, object] = {
+        "--port": simulation.port,
+        "--tenants": simulation.tenants,
+        "--seed": SEED,
+        "--runtime-config": simulation.overrides,
+        "--base-runtime-config": simulation.base,
+        "--parent-pid": os.getpid(),
+    }
+    words = [str(word) for pair in arguments.items() for word in pair]
+    return start_child([sys.executable, "-m", "simulator", *words], log=log, environ=os.environ)
+
+
+def remember_past(database: Database, simulation: Simulation, *, until: datetime) -> int:
+    """Give an empty history the simulated tenants' last two days, in 5-minute rollups.
+
+    Returns:
+        How many rollups were stored; 0 when the history had its own.
+    """
+    row = database.cursor().execute("select count(*) from rollups_5m").fetchone()
+    if row and row[0]:
+        return 0
+    past = pl.DataFrame(
+        list(
+            history(
+                tenants=roster(simulation.tenants, seed=SEED),
+                until=until.replace(minute=until.minute // 5 * 5, second=0, microsecond=0),
+                days=DAYS_OF_PAST,
+                step_seconds=STEP_SECONDS,
+            )
+        ),
+        orient="row",
+    )
+    signals = {
+        INGESTION_RATE: pl.col("samples_per_second"),
+        INGESTION_BURST_SIZE: pl.col("busiest_distributor_samples_per_second"),
+        SERIES: pl.col("series"),
+        SAMPLES_RECEIVED: pl.col("samples_per_second"),
+        ACTIVE_SERIES: pl.col("active_series"),
+    }
+    rollups = pl.concat(
+        past.select(
+            pl.col("at").cast(ROLLUPS["at"]),
+            "tenant",
+            signal=pl.lit(signal),
+            max=value.cast(pl.Float64),
+            mean=value.cast(pl.Float64),
+            sum=value.cast(pl.Float64),
+            count=pl.lit(1, dtype=pl.Int64),
+            coverage=pl.lit(1.0),
+        )
+        for signal, value in signals.items()
+    )
+    import_rollups(database, rollups.select(ROLLUPS.names()).cast(ROLLUPS))
+    return rollups.height
+
+
+def _free_port() -> int:
+    for port in range(FIRST_PORT, FIRST_PORT + PORTS_TRIED):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise ConfigError(
+        f"no free port from {FIRST_PORT} to {FIRST_PORT + PORTS_TRIED - 1} on 127.0.0.1 "
+        "for the simulated Mimir; end what listens there"
+    )

@@ -1,0 +1,196 @@
+"""One foreground command that brings the whole system up, and takes all of it down again.
+
+Order matters: the history is opened first, because its lock says that we are the only one; the
+servers are children that end with us; Prefect is imported last, because it reads its settings
+from the environment once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from prometheus_client import CollectorRegistry
+
+from deployments.children import end_children
+from deployments.console import quieten_prefect, set_up_logging
+from deployments.prefect_server import (
+    is_ours,
+    prefect_environment,
+    start_server,
+    wait_until_healthy,
+)
+from deployments.simulation import (
+    Simulation,
+    plan_simulation,
+    remember_past,
+    start_simulator,
+)
+from policy.errors import ConfigError
+from policy.settings import Settings
+from storage.database import Database
+from storage.serve import serving
+from tasks.settings import SettingsSource, origins
+from tasks.telemetry import Telemetry
+
+END_SECONDS: Final = 3.0
+RESTART_WORKER_SECONDS: Final = 5.0
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(slots=True, kw_only=True)
+class Up:
+    """What was asked for, and what has been started so far."""
+
+    config: Path | None
+    simulate: bool
+    environ: Mapping[str, str]
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    say: Callable[[str], None] = print
+    children: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    simulation: Simulation | None = None
+
+    def run(self) -> int:
+        """Run until Ctrl-C or SIGTERM; returns the exit code."""
+        source = self._settings()
+        settings = source.current()
+        set_up_logging(level=settings.log_level, log_format=settings.log_format)
+        data = _data_folder(settings)
+        with ExitStack() as stack:
+            stack.callback(end_children, self.children, timeout_seconds=END_SECONDS)
+            database = stack.enter_context(Database.open(settings.storage.url, clock=self.clock))
+            if self.simulation:
+                log = data / "simulator" / "simulator.log"
+                self.children.append(start_simulator(self.simulation, log=log))
+                remember_past(database, self.simulation, until=self.clock())
+            os.environ.update(
+                prefect_environment(
+                    data_folder=data, port=settings.prefect.port, environ=self.environ
+                )
+            )
+            log = data / "prefect" / "server.log"
+            server = None
+            if is_ours(self.environ):
+                server = start_server(port=settings.prefect.port, log=log)
+                self.children.append(server)
+            stack.enter_context(serving(database))
+            with suppress(KeyboardInterrupt):
+                asyncio.run(self._live(source, database, server=server, log=log))
+        return 0
+
+    def _settings(self) -> SettingsSource:
+        plain = SettingsSource(self.config, self.environ)
+        settings = plain.current()
+        if not (self.simulate or settings.synthetic.enabled):
+            return plain
+        # In a simulation publishing hurts nobody, so it is shown, unless the operator said no.
+        said = "mode" in origins(self.config, environ=self.environ)
+        mode = settings.mode if said else "prod"
+        self.simulation = plan_simulation(settings, data_folder=_data_folder(settings))
+        return SettingsSource(self.config, self.environ, self.simulation.settings(mode=mode))
+
+    async def _live(
+        self,
+        source: SettingsSource,
+        database: Database,
+        *,
+        server: subprocess.Popen[bytes] | None,
+        log: Path,
+    ) -> None:
+        stop = asyncio.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        ended = asyncio.create_task(stop.wait())
+        living = asyncio.create_task(self._start_and_work(source, database, server, log))
+        await asyncio.wait({ended, living}, return_when=asyncio.FIRST_COMPLETED)
+        if living.done():
+            living.result()
+        self.say("ending …")
+        living.cancel()
+        with suppress(asyncio.CancelledError, TimeoutError):
+            await asyncio.wait_for(living, timeout=END_SECONDS)
+
+    async def _start_and_work(
+        self,
+        source: SettingsSource,
+        database: Database,
+        server: subprocess.Popen[bytes] | None,
+        log: Path,
+    ) -> None:
+        api_url = os.environ["PREFECT_API_URL"]
+        if server:
+            self.say("starting the Prefect server (its first start takes about 20 s) …")
+        await wait_until_healthy(api_url, child=server, log=log)
+        from deployments.resident import Resident  # noqa: PLC0415 - Prefect reads its settings now
+
+        quieten_prefect()
+        resident = Resident(
+            settings=source.current,
+            database=database,
+            clock=self.clock,
+            telemetry=Telemetry(CollectorRegistry()),
+            simulated=self.simulation is not None,
+        )
+        settings = source.current()
+        with resident.endpoint():
+            await resident.register()
+            self.say(_where_to_look(settings, api_url=api_url, simulated=bool(self.simulation)))
+            await resident.work()
+
+
+def _data_folder(settings: Settings) -> Path:
+    if settings.storage.url.startswith("quack:"):
+        raise ConfigError(
+            f"storage.url {settings.storage.url} names the history of another process; "
+            "`mlo up` owns its history: give it a path"
+        )
+    return Path(settings.storage.url).parent
+
+
+def _where_to_look(settings: Settings, *, api_url: str, simulated: bool) -> str:
+    here = f"http://{settings.server.host}:{settings.server.port}"
+    mimir = settings.mimir.endpoints
+    kind = "simulated Mimir" if simulated else "Mimir"
+    writes = "publishes to" if settings.mode == "prod" else "would publish to"
+    lines = {
+        "mode": f"{settings.mode}: {writes} {settings.publish.sink}"
+        + (f" {settings.publish.file.path}" if settings.publish.sink == "file" else ""),
+        "Prefect UI": api_url.removesuffix("/api"),
+        "metrics": f"{here}/metrics   health {here}/health   ready {here}/ready",
+        kind: f"{len(mimir)} processes, the first is {mimir[0]}",
+        "history": f'{settings.storage.url}   mlo sql "from v_decisions"',
+        "runs": ", ".join(
+            f"{name} every {int(every.total_seconds())} s"
+            for name, every in (
+                ("protect", settings.protect_interval),
+                ("optimize", settings.update_interval),
+                ("cost", settings.cost_interval),
+            )
+        ),
+    }
+    width = max(map(len, lines))
+    shown = (f"  {name:<{width}}  {text}" for name, text in lines.items())
+    return "\n".join(["Mimir Limit Optimizer is up.", *shown, "Ctrl-C ends everything.", ""])
+
+
+def run_up(*, config: Path | None, simulate: bool) -> int:
+    """Bring everything up and stay until told to end; the exit code of the process.
+
+    Raises:
+        ConfigError: something is in the way; the line says what to do.
+    """
+    code = Up(config=config, simulate=simulate, environ=dict(os.environ)).run()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    return code
