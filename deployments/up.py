@@ -13,6 +13,7 @@ import os
 import signal
 import subprocess
 import sys
+import zoneinfo
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
@@ -74,6 +75,7 @@ class Up:
                 log = data / "simulator" / "simulator.log"
                 self.children.append(start_simulator(self.simulation, log=log))
                 remember_past(database, self.simulation, until=self.clock())
+            zoneinfo.reset_tzpath(())  # for us what PYTHONTZPATH is for the server
             os.environ.update(
                 prefect_environment(
                     data_folder=data, port=settings.prefect.port, environ=self.environ

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from datetime import datetime
 from threading import Thread
-from typing import Any
+from typing import Any, Self
 from uuid import UUID
 
 import anyio.abc
@@ -41,11 +41,24 @@ class ResidentResult(BaseWorkerResult):
     """The run's end is in its Prefect state; the worker has nothing to add."""
 
 
-class ResidentWorker(BaseWorker[BaseJobConfiguration, BaseVariables, ResidentResult]):
+class ResidentJob(BaseJobConfiguration):
+    """What a run needs of the outside: nothing, it happens right here."""
+
+    @classmethod
+    async def resolve_for_flow_run(cls, *_args: object, **_kwargs: object) -> Self:
+        """An empty configuration.
+
+        The inherited one reads the deployment and the flow again and renders the environment of
+        a process to be: more than half of all the CPU that a run costs us.
+        """
+        return cls()
+
+
+class ResidentWorker(BaseWorker[ResidentJob, BaseVariables, ResidentResult]):
     """Runs flows of the work pool in threads of this process."""
 
     type = "resident"
-    job_configuration = BaseJobConfiguration
+    job_configuration = ResidentJob
     _description = "Executes flow runs inside one long-lived process."
 
     def __init__(self, *, clock: Callable[[], datetime], **kwargs: Any) -> None:  # noqa: ANN401
@@ -57,7 +70,7 @@ class ResidentWorker(BaseWorker[BaseJobConfiguration, BaseVariables, ResidentRes
     async def run(
         self,
         flow_run: FlowRun,
-        configuration: BaseJobConfiguration,  # noqa: ARG002 - Prefect's signature
+        configuration: ResidentJob,  # noqa: ARG002 - Prefect's signature
         task_status: anyio.abc.TaskStatus[int] | None = None,
     ) -> ResidentResult:
         """Wait for the run's time, then run it, unless its predecessor is still busy."""
@@ -83,7 +96,7 @@ class ResidentWorker(BaseWorker[BaseJobConfiguration, BaseVariables, ResidentRes
     async def kill_infrastructure(
         self,
         infrastructure_pid: str,
-        configuration: BaseJobConfiguration,
+        configuration: ResidentJob,
         grace_seconds: int = 30,
     ) -> None:
         """Nothing to kill: the run is a thread of this process, its tasks end by their timeouts."""

@@ -44,4 +44,4 @@ class Synthetic(Section):
     """Made-up tenants for practice."""
 
     enabled: bool = False
-    tenant_count: Annotated[int, Field(ge=1, le=100_000)] = 10
+    tenant_count: Annotated[int, Field(ge=1, le=100_000)] = 20

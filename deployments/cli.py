@@ -1,0 +1,112 @@
+"""`mlo`: the commands an operator types.
+
+Data goes to stdout, everything else to stderr. Exit codes: 0 fine, 1 an error, 2 a wrong
+command line, 3 changes are pending. An error that was raised on purpose is one line, never a
+traceback. Nothing here imports Prefect: a command that only looks must answer at once.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+from typer.core import TyperGroup
+
+from deployments.commands.config import config_commands
+from deployments.commands.diff import diff
+from deployments.commands.doctor import doctor
+from deployments.commands.explain import explain
+from deployments.commands.options import CHECKING, CONFIG_HELP, LOOKING, RUNNING, Code, say
+from deployments.commands.recommend import recommend
+from deployments.commands.running import up
+from deployments.commands.sql import sql
+from deployments.commands.tenants import tenants
+from policy.errors import OptimizerError
+
+DISTRIBUTION: Final = "mimir-limit-optimizer"
+
+
+class Commands(TyperGroup):
+    """The commands, with our errors told as one line each."""
+
+    def invoke(self, ctx: Any) -> object:  # noqa: ANN401 - Typer keeps the type to itself
+        """Run the command that was named."""
+        try:
+            return super().invoke(ctx)
+        except OptimizerError as refusal:
+            for line in str(refusal).splitlines():
+                say(f"error: {line}")
+            raise typer.Exit(Code.ERROR) from refusal
+
+
+HELP: Final = """
+Keep the per-tenant limits of a Grafana Mimir cluster right, and say why.
+
+To try it without a cluster: mlo up --simulate
+
+Exit codes: 0 fine, 1 an error, 2 a wrong command line, 3 changes pending.
+"""
+
+app = typer.Typer(
+    name="mlo",
+    help=HELP,
+    cls=Commands,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _tell_version(asked: bool) -> None:  # noqa: FBT001 - Typer calls it so
+    if asked:
+        from importlib.metadata import version as version_of  # noqa: PLC0415 - slow to import
+
+        typer.echo(f"mlo {version_of(DISTRIBUTION)}")
+        raise typer.Exit
+
+
+@app.callback()
+def mlo(
+    config: Annotated[
+        Path | None,
+        typer.Option("--config", metavar="PATH", envvar="MLO_CONFIG", help=CONFIG_HELP),
+    ] = None,
+    *,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_tell_version, is_eager=True, help="Print the version and end."
+        ),
+    ] = False,
+) -> None:
+    """What is common to all commands."""
+
+
+app.command(rich_help_panel=RUNNING)(up)
+app.command(rich_help_panel=LOOKING)(tenants)
+app.command(rich_help_panel=LOOKING)(recommend)
+app.command(rich_help_panel=LOOKING)(explain)
+app.command(rich_help_panel=LOOKING)(diff)
+app.command(rich_help_panel=LOOKING)(sql)
+app.command(rich_help_panel=CHECKING)(doctor)
+app.add_typer(config_commands, name="config", rich_help_panel=CHECKING)
+
+
+def main() -> None:
+    """The console script."""
+    try:
+        app()
+    finally:
+        _flush_quietly()
+
+
+def _flush_quietly() -> None:
+    """Whoever reads us may have gone away, as `head` does; that is no error of ours."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

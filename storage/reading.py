@@ -1,0 +1,136 @@
+"""Read the history from any process, whether its owner runs or not.
+
+Everything goes through `storage.client.query`, which takes whole statements without parameters:
+so each question here is one constant, nothing is ever put into its text, and what is asked of
+one tenant is filtered from the frame afterwards.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import polars as pl
+
+from policy.frames import LAYERS, LIMITS, UTC_TIME
+from storage.client import query
+from storage.decisions import STORED_DECISIONS
+from storage.limits import OBSERVED_LIMITS
+
+# One row per tenant and sized limit: what it asked for at last within the last hour, and what
+# it may. Null where that is not known.
+DEMAND: Final = pl.Schema(
+    {
+        "tenant": pl.String(),
+        "last_seen": UTC_TIME,
+        "limit": pl.String(),
+        "demand": pl.Float64(),
+        "demand_at": UTC_TIME,
+        "value": pl.Float64(),
+    }
+)
+
+LAYERS_NOW: Final = "select * exclude (run_id) from layers"
+NEWEST_DECISIONS: Final = """
+    select *
+    from decisions
+    qualify row_number() over (partition by tenant, "limit" order by "at" desc) = 1
+    order by tenant, "limit"
+"""
+TENANTS_KNOWN: Final = """
+    select tenant from tenants
+    union select tenant from layers
+    union select tenant from decisions
+    union select tenant from limits_observed where tenant <> ''
+    order by tenant
+"""
+NEWEST_SINK: Final = "select sink from revisions order by revision desc limit 1"
+DEMAND_NOW: Final = """
+    with asked as (
+        select unnest(
+            ['ingestion_rate', 'ingestion_burst_size', 'max_global_series_per_user']
+        ) as "limit"
+    ),
+    demand as (
+        select tenant, signal, arg_max(value, "at") as demand, max("at") as demand_at
+        from samples
+        where "at" >= now() - interval '1 hour' and signal in (select "limit" from asked)
+        group by tenant, signal
+    )
+    select
+        tenants.tenant,
+        tenants.last_seen,
+        asked."limit",
+        demand.demand,
+        demand.demand_at,
+        coalesce(allowed.value, cluster.value) as value
+    from tenants
+    cross join asked
+    left join demand on demand.tenant = tenants.tenant and demand.signal = asked."limit"
+    left join v_tenant_limits as allowed
+        on allowed.tenant = tenants.tenant and allowed.limit_name = asked."limit"
+    left join limits_observed as cluster
+        on cluster.tenant = '' and cluster.limit_name = asked."limit"
+    order by tenants.tenant, asked."limit"
+"""
+
+
+def layers(url: str) -> pl.DataFrame:
+    """What every layer says (LAYERS), also what has expired since.
+
+    Args:
+        url: `storage.url`: the path of the file, or `quack:host:port`.
+
+    Raises:
+        StorageError: the history cannot be reached, or there is none yet.
+    """
+    return _read(url, LAYERS_NOW, schema=LAYERS)
+
+
+def observed(url: str) -> pl.DataFrame:
+    """The operator's own limits (LIMITS), the cluster's defaults under the tenant ''.
+
+    Raises:
+        StorageError: see `layers`.
+    """
+    return _read(url, OBSERVED_LIMITS, schema=LIMITS)
+
+
+def newest_decisions(url: str) -> pl.DataFrame:
+    """The newest decision on each tenant and limit, of whichever flow (STORED_DECISIONS).
+
+    Raises:
+        StorageError: see `layers`.
+    """
+    return _read(url, NEWEST_DECISIONS, schema=STORED_DECISIONS)
+
+
+def demand(url: str) -> pl.DataFrame:
+    """What every tenant asks for and may, of each limit that is sized by demand (DEMAND).
+
+    Raises:
+        StorageError: see `layers`.
+    """
+    return _read(url, DEMAND_NOW, schema=DEMAND)
+
+
+def known_tenants(url: str) -> list[str]:
+    """Every tenant of which anything is known, sorted.
+
+    Raises:
+        StorageError: see `layers`.
+    """
+    return query(url, TENANTS_KNOWN).get_column("tenant").to_list()
+
+
+def newest_sink(url: str) -> str | None:
+    """Where the newest revision was written to, in words; None when there is no revision.
+
+    Raises:
+        StorageError: see `layers`.
+    """
+    found = query(url, NEWEST_SINK)
+    return None if found.is_empty() else str(found.item())
+
+
+def _read(url: str, sql: str, *, schema: pl.Schema) -> pl.DataFrame:
+    return query(url, sql).select(schema.names()).cast(schema)
