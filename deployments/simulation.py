@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Final
 
 import polars as pl
+from ruamel.yaml import YAML
 
 from deployments.children import start_child
 from policy.errors import ConfigError
@@ -58,6 +59,11 @@ class Simulation:
         """The runtime file that the simulated operator keeps."""
         return self.folder / "runtime.yaml"
 
+    @property
+    def config(self) -> Path:
+        """A configuration with which the other commands look at this simulation."""
+        return self.folder / "config.yaml"
+
     def settings(self, *, mode: str) -> dict[str, object]:
         """The overrides that keep everything of ours on the simulation."""
         return {
@@ -83,6 +89,20 @@ def plan_simulation(settings: Settings, *, data_folder: Path) -> Simulation:
     if not simulation.overrides.exists():
         simulation.overrides.write_text("overrides: {}\n", encoding="utf-8")
     return simulation
+
+
+def write_config(simulation: Simulation, settings: Settings) -> None:
+    """Write the settings that point at this simulation, for `mlo doctor --config`."""
+    document = {
+        "mode": settings.mode,
+        "mimir": {"endpoints": list(settings.mimir.endpoints)},
+        "publish": {"sink": "file", "file": {"path": str(simulation.overrides)}},
+        "storage": {"url": settings.storage.url},
+        "server": {"host": settings.server.host, "port": settings.server.port},
+        "prefect": {"port": settings.prefect.port},
+    }
+    with simulation.config.open("w", encoding="utf-8") as stream:
+        YAML(typ="safe").dump(document, stream)
 
 
 def start_simulator(simulation: Simulation, *, log: Path) -> subprocess.Popen[bytes]:

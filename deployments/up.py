@@ -36,6 +36,7 @@ from deployments.simulation import (
     plan_simulation,
     remember_past,
     start_simulator,
+    write_config,
 )
 from policy.errors import ConfigError
 from policy.settings import Settings
@@ -72,6 +73,7 @@ class Up:
             stack.callback(end_children, self.children, timeout_seconds=END_SECONDS)
             database = stack.enter_context(Database.open(settings.storage.url, clock=self.clock))
             if self.simulation:
+                write_config(self.simulation, settings)
                 log = data / "simulator" / "simulator.log"
                 self.children.append(start_simulator(self.simulation, log=log))
                 remember_past(database, self.simulation, until=self.clock())
@@ -147,7 +149,7 @@ class Up:
         settings = source.current()
         with resident.endpoint():
             await resident.register()
-            self.say(_where_to_look(settings, api_url=api_url, simulated=bool(self.simulation)))
+            self.say(_where_to_look(settings, api_url=api_url, simulation=self.simulation))
             await resident.work()
 
 
@@ -160,10 +162,11 @@ def _data_folder(settings: Settings) -> Path:
     return Path(settings.storage.url).parent
 
 
-def _where_to_look(settings: Settings, *, api_url: str, simulated: bool) -> str:
+def _where_to_look(settings: Settings, *, api_url: str, simulation: Simulation | None) -> str:
     here = f"http://{settings.server.host}:{settings.server.port}"
     mimir = settings.mimir.endpoints
-    kind = "simulated Mimir" if simulated else "Mimir"
+    kind = "simulated Mimir" if simulation else "Mimir"
+    look = f"mlo --config {simulation.config} doctor" if simulation else "mlo doctor"
     writes = "publishes to" if settings.mode == "prod" else "would publish to"
     lines = {
         "mode": f"{settings.mode}: {writes} {settings.publish.sink}"
@@ -172,6 +175,7 @@ def _where_to_look(settings: Settings, *, api_url: str, simulated: bool) -> str:
         "metrics": f"{here}/metrics   health {here}/health   ready {here}/ready",
         kind: f"{len(mimir)} processes, the first is {mimir[0]}",
         "history": f'{settings.storage.url}   mlo sql "from v_decisions"',
+        "look": f"mlo recommend   mlo tenants   mlo explain TENANT   {look}",
         "runs": ", ".join(
             f"{name} every {int(every.total_seconds())} s"
             for name, every in (

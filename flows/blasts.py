@@ -15,17 +15,18 @@ from policy.signals import INGESTION_RATE, SIZED
 from storage.limits import observed_limits
 from storage.samples import baseline
 
-USUAL_WINDOW: Final = timedelta(minutes=30)
+USUAL_WINDOW: Final = timedelta(hours=6)
 FRESH: Final = timedelta(minutes=2)
 
 
 def blasts_now(runtime: Runtime, settings: Settings, *, now: datetime) -> pl.DataFrame:
     """BLASTS of this moment, by samples no older than two minutes."""
-    usual = baseline(runtime.database, now=now, window=USUAL_WINDOW, signal=INGESTION_RATE)
-    latest = usual.filter(pl.col("at") > now - FRESH).with_columns(signal=pl.lit(INGESTION_RATE))
+    usual = baseline(
+        runtime.database, now=now, window=USUAL_WINDOW, fresh=FRESH, signal=INGESTION_RATE
+    )
     breaker = settings.circuit_breaker
     return blasting(
-        latest,
+        usual.with_columns(signal=pl.lit(INGESTION_RATE)),
         baseline=usual,
         current=limits_in_force(runtime, usual["tenant"]),
         multiplier=breaker.auto_config.limit_multipliers.ingestion_rate_multiplier,

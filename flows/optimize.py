@@ -103,6 +103,7 @@ async def decide(
         coverage=runtime.vitals.coverage or 0.0,
         rules=rules,
         now=now,
+        changed=previous.select("tenant", "limit", changed_at="written_at"),
     )
     news = await record(
         decisions,

@@ -13,7 +13,7 @@ from policy.figures import figure
 from policy.scrape import Scrape
 from policy.signals import INGESTION_RATE
 from tasks.publish import Publication
-from tasks.tell import changes_table, table
+from tasks.tell import changes_table, moved, table
 
 TAKEN = ("raise", "lower")
 
@@ -86,17 +86,19 @@ def optimize_report(
     decisions: pl.DataFrame, *, publication: Publication, window: str, now: datetime
 ) -> str:
     """The artifact of `optimize`: what changes and why, then what does not."""
-    moving = decisions.filter(pl.col("outcome").is_in(TAKEN))
-    withheld = decisions.filter(pl.col("outcome") == "withheld")
     columns = ["tenant", "limit", "before", "after", "detail"]
+    # What was, or would be, published is in the table of changes already.
+    taken = decisions.filter(pl.col("outcome").is_in(TAKEN) & publication.changes.is_empty())
+    moving = taken.select(columns).rows()
+    withheld = decisions.filter(pl.col("outcome") == "withheld")
     parts = [
         f"# Optimize: {outcome_summary(decisions)}",
         f"Demand of the last {window}, at {now:%Y-%m-%d %H:%M:%S} UTC.",
         _published(publication),
         _section(
             "Recommended",
-            ["tenant", "limit", "now", "recommended", "why"],
-            moving.select(columns).rows(),
+            ["tenant", "limit", "now → recommended", "why"],
+            [(tenant, limit, moved(now_is, to), why) for tenant, limit, now_is, to, why in moving],
         ),
         _section(
             "Withheld",

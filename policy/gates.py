@@ -28,6 +28,7 @@ WITHHELD: Final = (
     "stale",
     "in_blast",
     "under_pressure",
+    "cooling_down",
     "partial_coverage",
     "bound_below_peak",
 )
@@ -49,7 +50,7 @@ def outcomes(
 
     Args:
         rows: what `policy.sizing` gives, with before, points, hours, last_at, coverage,
-            pressure and rate.
+            pressure, changed_at and rate.
         in_blast: tenants that may not be raised.
         coverage: pods answered / pods known of this run, 0..1.
         rules: dead bands, steps, history that is believed.
@@ -110,6 +111,7 @@ def _withheld(in_blast: Collection[str], *, rules: Rules, now: datetime) -> pl.E
         "stale": pl.col("last_at") < now - rules.stale_after,
         "in_blast": rises & pl.col("tenant").is_in(list(in_blast)),
         "under_pressure": falls & (pl.col("pressure") > 0),
+        "cooling_down": falls & (pl.col("changed_at") > now - rules.lower_cooldown),
         "partial_coverage": falls & ~(pl.col("seen") >= 1),
         "bound_below_peak": falls & (pl.col("lowered") < pl.col("floor") * (1 - _SLACK)),
     }
@@ -192,6 +194,13 @@ def _sentences(rules: Rules, *, now: datetime) -> dict[str, pl.Expr]:
             grouped(pl.col("pressure")),
             pl.lit("/s), so it is not lowered to "),
             target,
+        ),
+        "cooling_down": pl.concat_str(
+            pl.lit("changed "),
+            grouped(((pl.lit(now) - pl.col("changed_at")) / _HOUR).floor()),
+            pl.lit(" h ago; lowered to "),
+            target,
+            pl.lit(f" step by step, one every {rules.lower_cooldown / _HOUR:g} h"),
         ),
         "partial_coverage": answered.otherwise(
             pl.concat_str(

@@ -24,6 +24,9 @@ from policy.steps import steps
 
 _KEYS: Final = ["tenant", "limit"]
 _GATED: Final = ("points", "hours", "last_at", "coverage")
+_NEVER: Final = pl.DataFrame(
+    schema={"tenant": pl.String(), "limit": pl.String(), "changed_at": UTC_TIME}
+)
 
 
 def recommend(
@@ -34,6 +37,7 @@ def recommend(
     coverage: float,
     rules: Rules,
     now: datetime,
+    changed: pl.DataFrame | None = None,
 ) -> pl.DataFrame:
     """Decide every limit of every tenant that is measured or has a limit.
 
@@ -45,12 +49,15 @@ def recommend(
         coverage: pods answered / pods known of this run, 0..1.
         rules: buffers, bounds, dead bands.
         now: aware UTC.
+        changed: tenant, limit, changed_at: when each limit was last changed by us.
 
     Returns:
         DECISIONS, sorted; `after` is the limit that then holds, so `before` on a hold and on
         a withheld decision, null only where nothing is known.
     """
-    rows = _subjects(history, current=current, rules=rules)
+    rows = _subjects(history, current=current, rules=rules).join(
+        _NEVER if changed is None else changed, on=_KEYS, how="left"
+    )
     judged = partial(outcomes, in_blast=in_blast, coverage=coverage, rules=rules, now=now)
     is_burst = pl.col("limit") == INGESTION_BURST_SIZE
 

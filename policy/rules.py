@@ -50,6 +50,9 @@ class Rules:
     max_lower_step: float = 0.10
     """The most that one decision lowers a limit, as a fraction of it."""
 
+    lower_cooldown: timedelta = timedelta(hours=72)
+    """The shortest time between a change of a limit and its next lowering."""
+
     floor_factor: float = 1.05
     """A limit is never lowered below this multiple of the peak."""
 

@@ -94,21 +94,22 @@ USAGE_BETWEEN: Final = """
     order by tenant
 """
 BASELINES: Final = """
-    with numbered as (
-        select
-            tenant, "at", value,
-            row_number() over (partition by tenant order by "at" desc) as age
+    with newest as (
+        select tenant, max("at") as "at", arg_max(value, "at") as value
         from samples
-        where signal = $signal and "at" >= $since and "at" <= $now
+        where signal = $signal and "at" >= $fresh and "at" <= $now
+        group by tenant
+    ),
+    usual as (
+        select tenant, median(mean) as baseline, count(*) as points
+        from demand_5m
+        where signal = $signal
+          and "at" >= $since
+          and "at" < time_bucket(interval '5 minutes', $now::timestamptz)
+        group by tenant
     )
-    select
-        tenant,
-        max("at") filter (age = 1) as "at",
-        max(value) filter (age = 1) as value,
-        median(value) filter (age > 1) as baseline,
-        count(*) filter (age > 1) as points
-    from numbered
-    group by tenant
+    select tenant, newest."at", value, baseline, coalesce(points, 0) as points
+    from newest left join usual using (tenant)
     order by tenant
 """
 
@@ -170,14 +171,18 @@ def usage_between(
     return read_frame(database, USAGE_BETWEEN, [signal, start, end], schema=USAGE)
 
 
-def baseline(database: Database, *, now: datetime, window: timedelta, signal: str) -> pl.DataFrame:
-    """Each tenant's newest sample and the median of those before it (BASELINE).
+def baseline(
+    database: Database, *, now: datetime, window: timedelta, fresh: timedelta, signal: str
+) -> pl.DataFrame:
+    """Each tenant's newest sample, and what is usual for it (BASELINE).
 
-    `baseline` is null where `points`, the number of samples before the newest, is 0.
+    The baseline is the median of the 5-minute means of the window, the running five minutes
+    excluded; it is null where `points`, the number of those means, is 0. A tenant without a
+    sample as young as `fresh` has no row.
     """
     return read_frame(
         database,
         BASELINES,
-        {"signal": signal, "since": now - window, "now": now},
+        {"signal": signal, "since": now - window, "fresh": now - fresh, "now": now},
         schema=BASELINE,
     )

@@ -8,7 +8,13 @@ from __future__ import annotations
 
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    disable_created_metrics,
+)
 
 PREFIX: Final = "mimir_limit_optimizer"
 
@@ -20,6 +26,8 @@ class Telemetry:
     """The metrics of one process, on a registry of their own."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
+        # A second series for each counter that nobody asked for.
+        disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = registry
         self.reconciles = Counter(
             f"{PREFIX}_reconcile",

@@ -41,9 +41,19 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 def changes_table(changes: pl.DataFrame) -> str:
     """CHANGES as a Markdown table."""
     return table(
-        ["tenant", "limit", "before", "after", "decided by", "why"],
-        changes.select("tenant", "limit", "before", "after", "decided_by", "reason").iter_rows(),
+        ["tenant", "limit", "before → after", "why"],
+        (
+            (tenant, limit, moved(before, after), f"{layer or 'removed'}: {why}")
+            for tenant, limit, before, after, layer, why in changes.select(
+                "tenant", "limit", "before", "after", "decided_by", "reason"
+            ).iter_rows()
+        ),
     )
+
+
+def moved(before: float | None, after: float | None) -> str:
+    """`10,000 → 13,000`; what is not known is called unknown, what is gone, nothing of ours."""
+    return f"{figure(before)} → {'nothing of ours' if after is None else figure(after)}"
 
 
 def _row(cells: Sequence[str]) -> str:

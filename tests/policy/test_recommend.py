@@ -13,11 +13,12 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from policy.errors import ConfigError
-from policy.frames import DECISIONS, HISTORY, LAYERS, LIMITS, empty
+from policy.frames import DECISIONS, HISTORY, LAYERS, LIMITS, UTC_TIME, empty
 from policy.recommend import optimized_layer, recommend
 from policy.rules import Rules
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+HOUR = timedelta(hours=1)
 RATE, BURST, SERIES = "ingestion_rate", "ingestion_burst_size", "max_global_series_per_user"
 RULES = Rules(buffer_percentage=25)
 ONE_LIMIT = Rules(buffer_percentage=25, limits=(RATE,))
@@ -47,6 +48,7 @@ def decide(
     rules: Rules = ONE_LIMIT,
     in_blast: tuple[str, ...] = (),
     coverage: float = 1.0,
+    changed: pl.DataFrame | None = None,
 ) -> pl.DataFrame:
     return recommend(
         pl.DataFrame(list(history), schema=HISTORY),
@@ -55,6 +57,7 @@ def decide(
         coverage=coverage,
         rules=rules,
         now=NOON,
+        changed=None if changed is None else changed.cast({"changed_at": UTC_TIME}),
     )
 
 
@@ -376,3 +379,21 @@ def test_the_first_decisions_make_a_layer_from_nothing() -> None:
 def test_rules_that_cannot_be_kept_are_refused(wrong: dict) -> None:
     with pytest.raises(ConfigError):
         Rules(**{"buffer_percentage": 20, **wrong})
+
+
+def test_a_limit_changed_lately_is_not_lowered_again() -> None:
+    """72 hours lie between a change and the next lowering."""
+    lately = pl.DataFrame({"tenant": ["a"], "limit": [RATE], "changed_at": [NOON - 71 * HOUR]})
+    long_ago = lately.with_columns(changed_at=pl.col("changed_at") - HOUR)
+
+    cooling = outcome(seen(1_000), now_is=10_000, changed=lately)
+    cooled = outcome(seen(1_000), now_is=10_000, changed=long_ago)
+
+    assert cooling == ("withheld", "cooling_down", 10_000)
+    assert cooled == ("lower", "below_dead_band", 9_000)
+
+
+def test_a_limit_changed_lately_is_raised_all_the_same() -> None:
+    lately = pl.DataFrame({"tenant": ["a"], "limit": [RATE], "changed_at": [NOON - HOUR]})
+
+    assert outcome(seen(10_310), now_is=10_000, changed=lately)[0] == "raise"

@@ -14,6 +14,7 @@ from storage.rollups import roll_up
 from storage.samples import append_samples, baseline, history, latest, usage_between
 
 DAY = timedelta(days=1)
+MINUTE = timedelta(minutes=1)
 
 
 def samples(*rows: tuple[datetime, str, str, float | None, float]) -> pl.DataFrame:
@@ -169,21 +170,33 @@ def test_a_bucket_that_a_late_sample_reopened_counts_once(
     assert used.rows() == [("t1", 20.0 * 300, 300.0)]
 
 
-def test_the_baseline_is_the_median_before_the_newest_sample(
+def test_the_baseline_is_the_median_of_the_buckets_before_the_newest(
     database: Database, now: datetime
 ) -> None:
-    values = [10.0, 30.0, 20.0, 500.0]
     append_samples(
         database,
         samples(
             *(
-                (now - timedelta(minutes=3 - i), "t1", INGESTION_RATE, value, 1.0)
-                for i, value in enumerate(values)
+                (now - timedelta(minutes=5 * (3 - i)), "t1", INGESTION_RATE, value, 1.0)
+                for i, value in enumerate([10.0, 30.0, 20.0])
             ),
+            (now, "t1", INGESTION_RATE, 500.0, 1.0),
             (now, "new", INGESTION_RATE, 5.0, 1.0),
+            (now - timedelta(minutes=10), "gone", INGESTION_RATE, 5.0, 1.0),
         ),
     )
 
-    found = baseline(database, now=now, window=DAY, signal=INGESTION_RATE)
+    found = baseline(database, now=now, window=DAY, fresh=MINUTE, signal=INGESTION_RATE)
 
     assert found.rows() == [("new", now, 5.0, None, 0), ("t1", now, 500.0, 20.0, 3)]
+
+
+def test_the_baseline_counts_what_was_rolled_up_already(database: Database, now: datetime) -> None:
+    earlier = now - timedelta(hours=2)
+    append_samples(database, samples((earlier, "t1", INGESTION_RATE, 40.0, 1.0)))
+    roll_up(database, now=now)
+    append_samples(database, samples((now, "t1", INGESTION_RATE, 900.0, 1.0)))
+
+    found = baseline(database, now=now, window=DAY, fresh=MINUTE, signal=INGESTION_RATE)
+
+    assert found.rows() == [("t1", now, 900.0, 40.0, 1)]
