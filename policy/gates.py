@@ -210,6 +210,6 @@ def _sentences(rules: Rules, *, now: datetime) -> dict[str, pl.Expr]:
         "bound_below_peak": pl.concat_str(
             pl.lit("the maximum of "),
             target,
-            pl.lit(f" is below {rules.floor_factor:g} {TIMES} the peak; pin the limit to go there"),
+            pl.lit(f" is below {rules.floor_factor:g} {TIMES} the peak"),
         ),
     }

@@ -63,6 +63,9 @@ class Rules:
     """Burst as a multiple of the rate, the ratio of Mimir's own tiers. Burst is not divided
     among the distributors, so it is also kept above what the busiest one sees."""
 
+    burst_floor: float = 200_000.0
+    """The smallest burst recommended, Mimir's default: less saves nothing and refuses requests."""
+
     limits: tuple[str, ...] = SIZED
     """The limits that are recommended at all."""
 

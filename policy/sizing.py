@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from policy.figures import TIMES, grouped
+from policy.figures import TIMES, figure, grouped
 from policy.layers import bounded
 from policy.rules import Rules
 from policy.signals import INGESTION_RATE, SERIES
@@ -81,8 +81,14 @@ def by_rate(rows: pl.DataFrame, *, rules: Rules) -> pl.DataFrame:
             bites=pl.lit(value=False),
             floor=pl.max_horizontal(pl.col("peak") * rules.floor_factor, "rate"),
         ).with_columns(
-            wanted=pl.when(pl.col("rate").is_not_null()).then(pl.max_horizontal(followed, "own")),
-            basis=pl.when(pl.col("own") > followed).then(by_distributor).otherwise(by_factor),
+            wanted=pl.when(pl.col("rate").is_not_null()).then(
+                pl.max_horizontal(followed, "own", pl.lit(rules.burst_floor))
+            ),
+            basis=pl.when(pl.max_horizontal(followed, "own") < rules.burst_floor)
+            .then(pl.lit(f"no less than Mimir's default of {figure(rules.burst_floor)}"))
+            .when(pl.col("own") > followed)
+            .then(by_distributor)
+            .otherwise(by_factor),
         ),
         rules=rules,
     )
@@ -113,6 +119,8 @@ def _bounded_basis() -> pl.Expr:
         .then(pl.lit(", held to the maximum"))
         .when(pl.col("target") > pl.col("rounded"))
         .then(pl.lit(", lifted to the minimum"))
-        .otherwise(pl.lit(", rounded"))
+        .when(pl.col("rounded") > pl.max_horizontal("wanted", "floor"))
+        .then(pl.lit(", rounded"))
+        .otherwise(pl.lit(""))
     )
     return pl.concat_str("basis", end)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from policy.figures import grouped
+from policy.figures import figure, grouped
 from policy.rules import Rules
 from policy.signals import INGESTION_BURST_SIZE
 
@@ -55,7 +55,13 @@ def _of_size(rules: Rules) -> list[pl.Expr]:
             _step("buffer", "demand", "own", pl.concat_str(percent, pl.lit(" % above it")))
         ),
         pl.when(burst).then(
-            _step("rate", "rate", "wanted", f"at least {rules.burst_factor:g} times the rate")
+            _step(
+                "rate",
+                "rate",
+                "wanted",
+                f"at least {rules.burst_factor:g} times the rate, "
+                f"and at least Mimir's default of {figure(rules.burst_floor)}",
+            )
         ),
         pl.when(floor > wanted).then(
             _step("floor", "wanted", "floor", f"at least {rules.floor_factor:g} times the peak")

@@ -172,4 +172,6 @@ def _one(database: Database, statement: str, parameters: list[object]) -> Revisi
 
 
 def _no_revision(revision: int) -> StorageError:
-    return StorageError(f"there is no revision {revision}; `mlo revisions` lists them")
+    return StorageError(
+        f'there is no revision {revision}; `mlo sql "from v_revisions"` lists those there are'
+    )

@@ -87,7 +87,6 @@ WITHOUT_EFFECT: Final[frozenset[str]] = frozenset(
         "costControl.costMethod",
         "costControl.costOptimization",
         "costControl.globalBudget.annual",
-        "costControl.globalBudget.currency",
         "costControl.globalBudget.daily",
         "costControl.globalBudget.enabled",
         "costControl.globalBudget.enforceBudget",

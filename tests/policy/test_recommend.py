@@ -20,7 +20,7 @@ from policy.rules import Rules
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 RATE, BURST, SERIES = "ingestion_rate", "ingestion_burst_size", "max_global_series_per_user"
-RULES = Rules(buffer_percentage=25)
+RULES = Rules(buffer_percentage=25, burst_floor=0)
 ONE_LIMIT = Rules(buffer_percentage=25, limits=(RATE,))
 
 
@@ -189,12 +189,22 @@ def test_the_burst_covers_the_busiest_distributor() -> None:
 
 def test_a_burst_is_raised_to_its_rate_even_within_the_dead_band() -> None:
     """With a factor of 1, a rate 4 % over the burst would have samples refused."""
-    rules = Rules(buffer_percentage=0, burst_factor=1, limits=(RATE, BURST))
+    rules = Rules(buffer_percentage=0, burst_factor=1, burst_floor=0, limits=(RATE, BURST))
     current = limits(("a", RATE, 52_000), ("a", BURST, 50_000))
 
     found = decide(seen(49_000), current=current, rules=rules).filter(limit=BURST)
 
     assert found.select("outcome", "after").rows() == [("raise", 52_000)]
+
+
+def test_a_small_rate_keeps_mimirs_default_burst() -> None:
+    """A smaller burst saves nothing and refuses large requests."""
+    current = limits(("a", RATE, 1_000), ("a", BURST, 900_000))
+    rules = Rules(buffer_percentage=25, max_lower_step=1, limits=(RATE, BURST))
+
+    found = decide(seen(800), current=current, rules=rules).filter(limit=BURST)
+
+    assert found.select("outcome", "after").rows() == [("lower", 200_000)]
 
 
 def test_the_burst_passes_the_gates_with_its_rate() -> None:
