@@ -20,6 +20,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http import HTTPStatus
 from pathlib import Path
 from urllib.error import URLError
 from urllib.request import urlopen
@@ -63,7 +64,7 @@ def wait_for(url: str, *, seconds: float = 120) -> None:
     while time.monotonic() < deadline:
         try:
             with urlopen(url, timeout=2) as answer:
-                if answer.status == 200:
+                if answer.status == HTTPStatus.OK:
                     return
         except (URLError, OSError):
             pass
@@ -159,11 +160,10 @@ def ours(folder: Path, environ: dict[str, str], *, intervals: int, seconds: floa
     print(f"  {'  of it when idle':<18} {idle * 1000:6.0f} ms         {idle / seconds:6.2%}")
     print(f"  {'  of it the run':<18} {(server - idle) * 1000:6.0f} ms")
     print(f"  {'the whole system':<18} {total * 1000:6.0f} ms         {total / seconds:6.2%}")
-    runs_a_day = 86_400 / seconds
+    kept_runs = 86_400 / seconds * RETENTION_DAYS
     print(
-        f"  Prefect's database grows {grown / intervals / 1024:.0f} KiB a run; kept "
-        f"{RETENTION_DAYS} days that is {grown / intervals * runs_a_day * RETENTION_DAYS / 1e6:,.0f}"
-        " MB and no more (events are kept one day, so less)"
+        f"  Prefect's database grows {grown / intervals / 1024:.0f} KiB a run; runs are kept "
+        f"{RETENTION_DAYS} days, events one: at most {grown / intervals * kept_runs / 1e6:,.0f} MB"
     )
 
 

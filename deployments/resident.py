@@ -14,7 +14,13 @@ from socket import gethostname
 from typing import Final
 
 from deployments.endpoint import Endpoint, application
-from deployments.schedule import register, run_now, scheduled_flows
+from deployments.schedule import (
+    Scheduled,
+    end_stale_runs,
+    register,
+    run_now,
+    scheduled_flows,
+)
 from deployments.worker import ResidentWorker
 from flows.runtime import Runtime, install
 from flows.vitals import Vitals
@@ -23,6 +29,7 @@ from storage.database import Database
 from tasks.telemetry import Telemetry
 
 RESTART_SECONDS: Final = 5.0
+LOOK_AT_SETTINGS_SECONDS: Final = 30.0
 
 logger = logging.getLogger(__name__)
 
@@ -48,6 +55,7 @@ class Resident:
             vitals=Vitals(born_at=clock()),
             simulated=simulated,
         )
+        self._scheduled: tuple[Scheduled, ...] = ()
         install(self.runtime)
 
     @contextmanager
@@ -71,12 +79,35 @@ class Resident:
         """Register the deployments, and ask for the first runs of those that start at once."""
         scheduled = scheduled_flows(self.runtime.settings())
         identifiers = await register(scheduled)
+        await end_stale_runs()
+        self._scheduled = scheduled
         for entry in scheduled:
             if entry.at_once:
                 await run_now(identifiers[entry.flow.name])
 
     async def work(self) -> None:
-        """Run what comes due, for ever; a worker that lost the Prefect server starts again."""
+        """Run what comes due, for ever, at the intervals of the settings as they change."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._run_worker())
+            group.create_task(self._follow_intervals())
+
+    async def _follow_intervals(self) -> None:
+        """Register the deployments anew when the settings name other intervals."""
+        while True:
+            await asyncio.sleep(LOOK_AT_SETTINGS_SECONDS)
+            wanted = scheduled_flows(self.runtime.settings())
+            if wanted == self._scheduled:
+                continue
+            try:
+                await register(wanted)
+            except Exception as exc:  # noqa: BLE001 - the server may be away; the next look tries
+                logger.warning("schedules not changed yet: %s: %s", type(exc).__name__, exc)
+            else:
+                self._scheduled = wanted
+                logger.warning("schedules changed as the settings say")
+
+    async def _run_worker(self) -> None:
+        """Run the worker; one that lost the Prefect server starts again."""
         while True:
             worker = ResidentWorker(clock=self._clock, name=f"resident-{gethostname()}")
             try:

@@ -54,7 +54,6 @@ async def register(scheduled: tuple[Scheduled, ...]) -> dict[str, UUID]:
     """Create or update the pool and the deployments; returns deployment ids by flow name."""
     async with get_client() as client:
         await _ensure_pool(client)
-        await _reap(client)
     identifiers: dict[str, UUID] = {}
     for entry in scheduled:
         deployment = await entry.flow.ato_deployment(
@@ -95,11 +94,16 @@ async def _ensure_pool(client: PrefectClient) -> None:
         return
 
 
-async def _reap(client: PrefectClient) -> None:
+async def end_stale_runs() -> None:
     """End the runs that a killed process left behind; only one resident process can be alive.
 
     It holds the lock of the DuckDB file, so no other process of ours is running them.
     """
+    async with get_client() as client:
+        await _end_stale(client)
+
+
+async def _end_stale(client: PrefectClient) -> None:
     stale = await client.read_flow_runs(
         work_pool_filter=WorkPoolFilter(name=WorkPoolFilterName(any_=[POOL])),
         flow_run_filter=FlowRunFilter(

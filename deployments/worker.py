@@ -119,10 +119,13 @@ class ResidentWorker(BaseWorker[ResidentJob, BaseVariables, ResidentResult]):
 def _in_thread(flow: Flow[..., Any], flow_run: FlowRun) -> Future[None]:
     """Run the flow in a daemon thread: a run that hangs must not keep the process from ending."""
     done: Future[None] = Future()
+    # For a run of a deployment the engine keeps a thread with a websocket of its own, to hear of
+    # a suspension. A resident run cannot be suspended; the server knows its deployment anyway.
+    unobserved = flow_run.model_copy(update={"deployment_id": None})
 
     def work() -> None:
         try:
-            answer = run_flow(flow, flow_run=flow_run, return_type="state")
+            answer = run_flow(flow, flow_run=unobserved, return_type="state")
             if asyncio.iscoroutine(answer):
                 asyncio.run(answer)
         except BaseException as exc:  # noqa: BLE001 - handed to the worker, which reports it

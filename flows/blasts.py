@@ -7,12 +7,11 @@ from typing import Final
 
 import polars as pl
 
+from flows.in_force import limits_in_force
 from flows.runtime import Runtime
 from policy.breaker import blasting
-from policy.effective import beneath, overlaid
 from policy.settings import Settings
-from policy.signals import INGESTION_RATE, SIZED
-from storage.limits import observed_limits
+from policy.signals import INGESTION_RATE
 from storage.samples import baseline
 
 USUAL_WINDOW: Final = timedelta(hours=6)
@@ -32,11 +31,3 @@ def blasts_now(runtime: Runtime, settings: Settings, *, now: datetime) -> pl.Dat
         multiplier=breaker.auto_config.limit_multipliers.ingestion_rate_multiplier,
         absolute_threshold=breaker.blast_protection.ingestion_spike_threshold,
     )
-
-
-def limits_in_force(runtime: Runtime, tenants: pl.Series) -> pl.DataFrame:
-    """LIMITS that these tenants have now: what we published over what the operator set."""
-    published = runtime.memory.standing
-    own = beneath(observed_limits(runtime.database), tenants=tenants, limits=SIZED)
-    ours = published.filter(pl.col("tenant").is_in(tenants.implode()))
-    return overlaid(own, above=ours)

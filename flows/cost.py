@@ -14,8 +14,8 @@ from policy.pricing import METHOD, price_samples
 from policy.settings import Settings
 from policy.signals import SAMPLES_RECEIVED
 from storage.costs import costs_between, replace_costs
-from storage.rollups import roll_up
 from storage.samples import usage_between
+from tasks.record import rolled_up
 from tasks.say import say
 from tasks.tell import tell
 
@@ -32,6 +32,7 @@ async def cost() -> None:
         if not settings.cost_control.enabled:
             await tell("Cost control is off (costControl.enabled).", key="cost", description="Off.")
             return
+        await rolled_up(runtime.database, at=runtime.clock())
         priced = price_new_hours(runtime, run, settings)
         day = last_day(runtime)
         currency = settings.cost_control.global_budget.currency
@@ -48,7 +49,6 @@ async def cost() -> None:
 
 def price_new_hours(runtime: Runtime, run: Run, settings: Settings) -> int:
     """Price the complete hours of the last day that are measured and not priced; how many."""
-    roll_up(runtime.database, now=runtime.clock())
     end = _this_hour(runtime)
     start = end - HOURS_BACK * HOUR
     done = set(costs_between(runtime.database, start=start, end=end)["at"])

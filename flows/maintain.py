@@ -1,4 +1,4 @@
-"""The daily loop: keep the history small, whole and readable beside us."""
+"""The daily loop: keep the history small and whole. The copy beside it is `optimize`'s."""
 
 from __future__ import annotations
 
@@ -6,23 +6,21 @@ from prefect import flow
 
 from flows.runtime import current
 from storage.layers import drop_expired
-from storage.maintenance import apply_retention, checkpoint, snapshot
-from storage.rollups import roll_up
+from storage.maintenance import apply_retention, checkpoint
+from tasks.record import rolled_up
 from tasks.tell import table, tell
 
 
 @flow(name="maintain", timeout_seconds=1800, validate_parameters=False)
 async def maintain() -> None:
-    """Roll up, forget what is past its retention, fold the log into the file, copy it."""
+    """Roll up, forget what is past its retention, fold the log into the file."""
     runtime = current()
     with runtime.run("maintain") as run:
         now = runtime.clock()
-        buckets = roll_up(runtime.database, now=now)
+        buckets = await rolled_up(runtime.database, at=now)
         expired = drop_expired(runtime.database, now=now)
         deleted = apply_retention(runtime.database, now=now)
         checkpoint(runtime.database)
-        if runtime.database.path is not None:
-            snapshot(runtime.database)
         run.summary.update(buckets=buckets, expired_layers=expired, deleted=deleted)
         rows = [("rolled up", buckets), ("layers expired", expired), *deleted.items()]
         await tell(

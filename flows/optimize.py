@@ -6,11 +6,13 @@ import polars as pl
 from prefect import flow
 
 from flows.blasts import blasts_now
-from flows.publishing import publish_layers
-from flows.runtime import Run, Runtime, current, remember_scrape
+from flows.in_force import standing_limits
+from flows.publishing import publish_layers, take_stock
+from flows.runtime import Run, Runtime, current, look
 from flows.words import optimize_lines, optimize_report, publication_lines
-from policy.effective import beneath, observed_beneath, overlaid
-from policy.frames import LAYERS, empty
+from policy.document import parse
+from policy.effective import as_optimized, beneath, observed_beneath, overlaid
+from policy.frames import LIMITS
 from policy.recommend import optimized_layer, recommend
 from policy.rules import Rules
 from policy.settings import Settings, format_duration
@@ -19,11 +21,11 @@ from policy.tenancy import in_scope, tier_layer, tiers
 from storage.layers import read_layers
 from storage.limits import observed_limits
 from storage.maintenance import snapshot
-from storage.revisions import published_limits
-from storage.rollups import roll_up
+from storage.revisions import newest_confirmed
 from storage.samples import history
-from tasks.collect import LoadedLimits, collect, read_limits
-from tasks.record import record, record_observed
+from tasks.collect import LoadedLimits, read_limits
+from tasks.publish import newest_revision
+from tasks.record import record, record_observed, rolled_up
 from tasks.say import say
 from tasks.tell import tell
 
@@ -35,9 +37,11 @@ async def optimize() -> None:
     with runtime.run("optimize") as run:
         settings = runtime.settings()
         if runtime.memory.scrape is None:
-            remember_scrape(runtime, await collect(settings.mimir, clock=runtime.clock))
+            runtime.memory.scrape = await look(runtime, settings)
+        # What stands must be known first: in Mimir's answer our own word looks like any other.
+        stands = await take_stock(runtime, run, settings)
         loaded = await read_limits(settings.mimir)
-        await observe(runtime, loaded)
+        await observe(runtime, loaded, stands=stands)
         decisions, news = await decide(runtime, run, settings)
         say(optimize_lines(news, decisions=decisions))
         publication = await publish_layers(runtime, run, settings)
@@ -56,11 +60,15 @@ async def optimize() -> None:
             snapshot(runtime.database)
 
 
-async def observe(runtime: Runtime, loaded: LoadedLimits) -> None:
-    """Keep the operator's own limits, apart from the echo of ours."""
+async def observe(runtime: Runtime, loaded: LoadedLimits, *, stands: pl.DataFrame) -> None:
+    """Keep the operator's own limits, apart from the echo of ours.
+
+    Mimir may still have loaded the newest revision, also one that was taken back, or the newest
+    confirmed one.
+    """
+    written = (newest_revision(runtime.database), newest_confirmed(runtime.database))
     published = pl.concat(
-        limits.select("tenant", "limit", "value")
-        for limits in (runtime.memory.standing, published_limits(runtime.database))
+        [stands, *(parse(revision.document.encode()) for revision in written if revision)]
     )
     observed = observed_beneath(
         loaded.overrides,
@@ -68,7 +76,7 @@ async def observe(runtime: Runtime, loaded: LoadedLimits) -> None:
         defaults=loaded.defaults,
         remembered=observed_limits(runtime.database),
     )
-    runtime.memory.version = loaded.version
+    runtime.memory.versions = loaded.versions
     await record_observed(observed, database=runtime.database, at=runtime.clock())
 
 
@@ -77,7 +85,7 @@ async def decide(
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Decide every limit and store what follows; all DECISIONS, and those that are news."""
     now = runtime.clock()
-    roll_up(runtime.database, now=now)
+    await rolled_up(runtime.database, at=now)
     before = read_layers(runtime.database, now=now)
     window = settings.trend_analysis.analysis_window
     measured = history(runtime.database, now=now, window=window, limits=SIZED)
@@ -88,16 +96,20 @@ async def decide(
         limits={name: tier.limits for name, tier in settings.limits.tenant_tiers.items()},
         written_at=now,
     )
-    optimized = before.filter(
-        (pl.col("layer") == "optimized") & pl.col("tenant").is_in(tenants.implode())
+    in_scope_now = pl.col("tenant").is_in(tenants.implode())
+    # What a tier says too is the tier's word, and changes with it.
+    optimized = before.filter((pl.col("layer") == "optimized") & in_scope_now).join(
+        tier_rows, on=LIMITS.names(), how="anti"
     )
-    # A dry run starts each time from what Mimir has: what it decided before never happened.
-    previous = optimized if settings.mode == "prod" else empty(LAYERS)
+    if settings.mode == "prod":
+        previous, set_by_us = optimized, overlaid(tier_rows, above=optimized)
+    else:
+        set_by_us = standing_limits(runtime).filter(in_scope_now)
+        previous = _published(runtime, set_by_us, optimized=optimized, tiers=tier_rows)
     rules = _rules(settings, members)
     own = beneath(observed_limits(runtime.database), tenants=tenants, limits=rules.limits)
-    set_by_us = overlaid(tier_rows, above=previous) if settings.mode == "prod" else previous
     decisions = recommend(
-        measured.filter(pl.col("tenant").is_in(tenants.implode())),
+        measured.filter(in_scope_now),
         current=overlaid(own, above=set_by_us),
         in_blast=blasts_now(runtime, settings, now=now)["tenant"].to_list(),
         coverage=runtime.vitals.coverage or 0.0,
@@ -115,6 +127,22 @@ async def decide(
     )
     run.summary["decisions"] = dict(decisions.group_by("outcome").len().iter_rows())
     return decisions, news
+
+
+def _published(
+    runtime: Runtime, stands: pl.DataFrame, *, optimized: pl.DataFrame, tiers: pl.DataFrame
+) -> pl.DataFrame:
+    """The `optimized` layer (LAYERS) as Mimir has it; in a dry run all later words never happened.
+
+    So a dry run decides each time from what Mimir has, and leaves to the next run in production
+    what was published before it.
+    """
+    kept = optimized.join(stands, on=LIMITS.names(), how="semi")
+    said = pl.concat([kept.select(LIMITS.names()), tiers.select(LIMITS.names())])
+    lost = stands.filter(pl.col("limit").is_in(SIZED)).join(said, on=LIMITS.names(), how="anti")
+    newest = newest_revision(runtime.database)
+    since = newest.at if newest else runtime.clock()
+    return pl.concat([kept, as_optimized(lost, reason="as it was published", written_at=since)])
 
 
 def _scope(tenants: pl.Series, settings: Settings) -> pl.Series:

@@ -8,9 +8,10 @@ from typing import Final
 import polars as pl
 from prefect import flow
 
-from flows.blasts import blasts_now, limits_in_force
+from flows.blasts import blasts_now
+from flows.in_force import limits_in_force, limits_loaded
 from flows.publishing import publish_layers, sink_of
-from flows.runtime import Run, Runtime, current, remember_scrape
+from flows.runtime import Run, Runtime, current, look
 from flows.words import protect_report, publication_lines
 from policy.breaker import breaker_layer
 from policy.demand import demand
@@ -19,7 +20,6 @@ from policy.scrape import Scrape
 from policy.settings import Settings
 from policy.tenancy import in_scope
 from storage.layers import read_layers
-from tasks.collect import collect
 from tasks.record import record_layer, record_samples
 from tasks.say import say
 from tasks.settle import settle, waiting_revision
@@ -34,17 +34,17 @@ async def protect() -> None:
     runtime = current()
     with runtime.run("protect") as run:
         settings = runtime.settings()
-        seen = await collect(settings.mimir, clock=runtime.clock)
+        seen = await look(runtime, settings)
         samples = measure(runtime, seen, settings)
         await record_samples(samples, database=runtime.database, at=seen.at)
         blasts = await hold_blasts(runtime, run, settings)
-        waiting = waiting_revision(runtime.database)
+        waiting = waiting_revision(runtime.database, now=runtime.clock())
         settled = waiting and await settle(
             waiting,
             seen=seen,
             settings=settings,
             sink=sink_of(runtime, settings),
-            hashes_before=runtime.memory.hashes_before,
+            before=runtime.memory.before,
             database=runtime.database,
             clock=runtime.clock,
         )
@@ -64,7 +64,7 @@ async def protect() -> None:
 def measure(runtime: Runtime, seen: Scrape, settings: Settings) -> pl.DataFrame:
     """SAMPLES of the tenants in scope, by this scrape and the one before it."""
     tenants = seen.readings["user"].drop_nulls().unique()
-    samples = demand(seen, runtime.memory.scrape, limits=limits_in_force(runtime, tenants))
+    samples = demand(seen, runtime.memory.scrape, limits=limits_loaded(runtime, tenants))
     scoping = settings.tenant_scoping
     wanted = in_scope(
         samples["tenant"].unique(),
@@ -72,7 +72,7 @@ def measure(runtime: Runtime, seen: Scrape, settings: Settings) -> pl.DataFrame:
         include=scoping.include_list,
         use_regex=scoping.use_regex,
     )
-    remember_scrape(runtime, seen)
+    runtime.memory.scrape = seen
     runtime.telemetry.tenants.set(wanted.len())
     return samples.filter(pl.col("tenant").is_in(wanted.implode()))
 

@@ -2,33 +2,51 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from threading import Lock
+from typing import Final
+
 import polars as pl
 
 from flows.runtime import Run, Runtime
-from policy.document import render
-from policy.frames import CHANGES, COMPOSED, LAYERS, UTC_TIME, empty
+from flows.takeover import take_over
+from policy.document import parse
 from policy.layers import Bounds
 from policy.plan import Plan, plan
 from policy.settings import Settings
 from policy.versions import known_to
-from storage.layers import read_layers, replace_layer
+from storage.layers import read_layers
 from storage.limits import observed_limits
-from storage.revisions import Intent, begin_revision, finish_revision
-from tasks.mimir import reload_states
 from tasks.publish import Publication, newest_revision, publish, standing
+from tasks.settle import pod_states
 from tasks.sinks import DRY_RUN, Published, Sink, SinkOptions, build_sink
+from tasks.verify import Before
+
+TURN_SECONDS: Final = 0.05
+
+
+async def take_stock(runtime: Runtime, run: Run, settings: Settings) -> pl.DataFrame:
+    """LIMITS of the document that stands; one found before our first revision is taken over.
+
+    Raises:
+        ConfigError: the sink cannot be read, or holds what is not ours.
+    """
+    async with _turn(runtime.publishing):
+        _, stands = await _look(runtime, run, sink=sink_of(runtime, settings))
+    return stands
 
 
 async def publish_layers(runtime: Runtime, run: Run, settings: Settings) -> Publication:
     """Publish what the layers say now, one flow at a time."""
     sink = sink_of(runtime, settings)
-    with runtime.publishing:
-        held, stands = standing(sink)
-        runtime.memory.standing = stands
-        if sink is not None:
-            _take_over(runtime, run, sink=sink, held=held, stands=stands)
+    async with _turn(runtime.publishing):
+        held, stands = await _look(runtime, run, sink=sink)
+        wanted = make_plan(runtime, settings, stands=stands)
+        hashes, refusing = _said_by_pods(runtime)
         publication = await publish(
-            make_plan(runtime, settings, stands=stands),
+            wanted,
             sink=sink,
             held=held,
             database=runtime.database,
@@ -36,8 +54,11 @@ async def publish_layers(runtime: Runtime, run: Run, settings: Settings) -> Publ
             clock=runtime.clock,
             audit=settings.audit_log.enabled,
         )
-        if publication.outcome == "written":
-            _remember_hashes(runtime)
+        if publication.revision is not None:
+            runtime.memory.standing = parse(wanted.document)
+            runtime.memory.before = Before(
+                revision=publication.revision, hashes=hashes, refusing=refusing
+            )
     _count(runtime, publication)
     run.summary["publish"] = publication.outcome
     return publication
@@ -60,67 +81,48 @@ def sink_of(runtime: Runtime, settings: Settings) -> Sink | None:
 def make_plan(runtime: Runtime, settings: Settings, *, stands: pl.DataFrame) -> Plan:
     """What the layers of this moment would publish over `stands` (LIMITS)."""
     now = runtime.clock()
+    known = [known_to(version) for version in runtime.memory.versions or (None,)]
     return plan(
         read_layers(runtime.database, now=now),
         observed=observed_limits(runtime.database),
         standing=stands,
         bounds=Bounds(minimum=settings.limits.min_limits, maximum=settings.limits.max_limits),
-        known=known_to(runtime.memory.version),
+        known=frozenset.intersection(*known),
         now=now,
     )
 
 
-def _take_over(
-    runtime: Runtime, run: Run, *, sink: Sink, held: Published, stands: pl.DataFrame
-) -> None:
-    """Before our first revision: what stands in the sink is the state to return to.
-
-    When the history was lost, the document holds the limits that it knew; they become the
-    `optimized` layer again, so that losing the file loses no limit.
-    """
-    if newest_revision(runtime.database) is not None:
-        return
-    now = runtime.clock()
-    found = held.document or render(empty(COMPOSED))
-    with runtime.database.transaction():
-        revision = begin_revision(
-            runtime.database,
-            Intent(
-                run_id=run.run_id,
-                actor="found",
-                sink=sink.describe(),
-                document=found.decode(),
-                changes=empty(CHANGES),
-                composed=empty(COMPOSED),
-            ),
-            at=now,
-        )
-        finish_revision(
-            runtime.database,
-            revision=revision,
-            outcome="confirmed",
-            detail="found in place before the first publication",
-            evidence={},
-            at=now,
-        )
-        known = read_layers(runtime.database, now=now).filter(pl.col("layer") == "optimized")
-        if known.is_empty() and not stands.is_empty():
-            adopted = stands.with_columns(
-                layer=pl.lit("optimized"),
-                kind=pl.lit("set"),
-                reason=pl.lit("read back from what is published"),
-                evidence=pl.lit("[]"),
-                written_at=pl.lit(now).cast(UTC_TIME),
-                expires_at=pl.lit(None, dtype=UTC_TIME),
-            ).select(LAYERS.names())
-            replace_layer(runtime.database, "optimized", adopted, run_id=run.run_id)
+async def _look(runtime: Runtime, run: Run, *, sink: Sink | None) -> tuple[Published, pl.DataFrame]:
+    held, stands = await asyncio.to_thread(standing, sink, database=runtime.database)
+    runtime.memory.standing = stands
+    if sink is not None:
+        take_over(runtime, run, sink=sink, held=held, stands=stands)
+    return held, stands
 
 
-def _remember_hashes(runtime: Runtime) -> None:
+@asynccontextmanager
+async def _turn(lock: Lock) -> AsyncIterator[None]:
+    """Hold the lock, which flows in other threads want too; a time-out ends the waiting for it."""
+    while not lock.acquire(blocking=False):  # noqa: ASYNC110 - it is a lock of threads
+        await asyncio.sleep(TURN_SECONDS)
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _said_by_pods(runtime: Runtime) -> tuple[dict[str, str | None], frozenset[str]]:
+    """The hash of each pod, unless another revision is on its way to them; who refuses a file."""
     seen = runtime.memory.scrape
-    if seen is not None:
-        states = reload_states(seen).select("pod", "sha256")
-        runtime.memory.hashes_before = dict(states.iter_rows())
+    if seen is None:
+        return {}, frozenset()
+    states = pod_states(seen)
+    newest = newest_revision(runtime.database)
+    settled = newest is None or newest.outcome == "confirmed"
+    return (
+        {state.pod: state.sha256 for state in states} if settled else {},
+        frozenset(state.pod for state in states if state.successful is False),
+    )
 
 
 def _count(runtime: Runtime, publication: Publication) -> None:

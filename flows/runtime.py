@@ -6,6 +6,7 @@ arguments are what a person types into the Prefect UI.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -19,13 +20,17 @@ from prefect.runtime import flow_run
 
 from flows.vitals import Vitals
 from policy.errors import ConfigError, OptimizerError
-from policy.frames import LIMITS, empty
 from policy.scrape import Scrape
 from policy.settings import Settings
 from storage.database import Database
 from storage.runs import Run as RunRecord
 from storage.runs import record_run
+from tasks.collect import collect
+from tasks.http import MimirUnavailable
 from tasks.telemetry import Telemetry
+from tasks.verify import Before
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -34,17 +39,18 @@ class Memory:
 
     Attributes:
         scrape: the newest one; the next rates start from it.
-        standing: LIMITS of the document that stood in the sink when it was last looked at.
-        hashes_before: what each pod had loaded when the newest revision was written.
-        version: the version of Mimir, as last told.
+        standing: LIMITS of the document that stood in the sink when it was last looked at; None
+            before the first look.
+        before: what the pods said before the newest revision was written.
+        versions: what the processes of Mimir said they are, None for one that did not say.
         refused: why the newest plan was refused, so that it is said once.
         blasting: the tenants that blasted in the newest look, so that each is told once.
     """
 
     scrape: Scrape | None = None
-    standing: pl.DataFrame = field(default_factory=lambda: empty(LIMITS))
-    hashes_before: Mapping[str, str | None] = field(default_factory=dict)
-    version: str | None = None
+    standing: pl.DataFrame | None = None
+    before: Before | None = None
+    versions: frozenset[str | None] = frozenset()
     refused: tuple[str, ...] = ()
     blasting: frozenset[str] = frozenset()
 
@@ -108,24 +114,39 @@ class Runtime:
         else:
             self.telemetry.errors.labels(run.flow).inc()
         summary: Mapping[str, object] = run.summary if problem is None else {"problem": problem}
-        record_run(
-            self.database,
-            RunRecord(
-                run_id=run.run_id,
-                flow=run.flow,
-                started_at=run.started_at,
-                finished_at=now,
-                outcome=outcome,
-                summary=summary,
-            ),
+        record = RunRecord(
+            run_id=run.run_id,
+            flow=run.flow,
+            started_at=run.started_at,
+            finished_at=now,
+            outcome=outcome,
+            summary=summary,
         )
+        try:
+            record_run(self.database, record)
+        except OptimizerError as exc:
+            # The run's own end is what counts: a full disk must not hide why it failed.
+            _log.warning("the run of %s was not recorded: %s", run.flow, exc)
 
 
-def remember_scrape(runtime: Runtime, seen: Scrape) -> None:
-    """Keep the scrape: the next rates start from it, and its coverage is what we go by."""
-    runtime.memory.scrape = seen
-    runtime.vitals.coverage = seen.coverage
-    runtime.telemetry.coverage.set(seen.coverage)
+async def look(runtime: Runtime, settings: Settings) -> Scrape:
+    """Scrape Mimir; how much of it answered is what we go by until the next look.
+
+    Raises:
+        MimirUnavailable: not one process answered.
+    """
+    try:
+        seen = await collect(settings.mimir, clock=runtime.clock)
+    except MimirUnavailable:
+        _answered(runtime, coverage=0.0)
+        raise
+    _answered(runtime, coverage=seen.coverage)
+    return seen
+
+
+def _answered(runtime: Runtime, *, coverage: float) -> None:
+    runtime.vitals.coverage = coverage
+    runtime.telemetry.coverage.set(coverage)
 
 
 _installed: Runtime | None = None

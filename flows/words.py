@@ -20,12 +20,12 @@ TAKEN = ("raise", "lower")
 
 def publication_lines(publication: Publication, *, memory: Memory) -> list[str]:
     """What was published, or why not; a refusal is said once, not at every run."""
+    said, memory.refused = memory.refused, publication.problems
     if publication.outcome == "written":
         count = publication.changes.height
         return [f"revision {publication.revision} written: {_limits(count)} changed"]
-    if publication.problems == memory.refused:
+    if publication.problems == said:
         return []
-    memory.refused = publication.problems
     return [f"not published: {problem}" for problem in publication.problems]
 
 

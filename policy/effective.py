@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from datetime import datetime
 from typing import Final
 
 import polars as pl
 
-from policy.frames import LIMITS
+from policy.frames import LAYERS, LIMITS, UTC_TIME
 
 EVERYONE: Final = ""  # the tenant under whose name the cluster's defaults are kept
 
@@ -60,3 +61,18 @@ def overlaid(base: pl.DataFrame, *, above: pl.DataFrame) -> pl.DataFrame:
     """LIMITS of `base` with the rows of `above` in the place of theirs."""
     kept = base.join(above, on=["tenant", "limit"], how="anti")
     return pl.concat([kept.select(LIMITS.names()), above.select(LIMITS.names())])
+
+
+def as_optimized(limits: pl.DataFrame, *, reason: str, written_at: datetime) -> pl.DataFrame:
+    """LAYERS of the layer `optimized` that say these LIMITS, as if they had been decided."""
+    return limits.select(
+        "tenant",
+        "limit",
+        "value",
+        layer=pl.lit("optimized"),
+        kind=pl.lit("set"),
+        reason=pl.lit(reason),
+        evidence=pl.lit("[]"),
+        written_at=pl.lit(written_at).cast(UTC_TIME),
+        expires_at=pl.lit(None, dtype=UTC_TIME),
+    ).select(LAYERS.names())

@@ -20,6 +20,7 @@ ACTIVE_SERIES: Final = "active_series"  # series, divided by the replication fac
 DISCARDED_RATE_LIMITED: Final = "discarded_rate_limited_per_second"  # samples/s: a rate limit bit
 DISCARDED_SERIES_LIMIT: Final = "discarded_series_limit_per_second"  # samples/s: a series limit bit
 DISCARDED_OTHER: Final = "discarded_other_per_second"  # samples/s, data quality: raises nothing
+BLASTING: Final = "blasting"  # 1 while the demand is a blast: no evidence of what is needed
 
 # Which discards say that a limit bites: the pressure on it.
 PRESSURE_ON: Final = {

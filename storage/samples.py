@@ -13,7 +13,7 @@ from typing import Final
 import polars as pl
 
 from policy.frames import HISTORY, SAMPLES, UTC_TIME
-from policy.signals import PRESSURE_ON
+from policy.signals import BLASTING, PRESSURE_ON, SERIES
 from storage.database import Database, read_frame, write_frame
 
 BASELINE: Final = pl.Schema(
@@ -49,6 +49,20 @@ HISTORY_OF_LIMITS: Final = """
         from demand_5m
         where "at" >= $since and "at" <= $now and list_contains($signals::varchar[], signal)
     ),
+    -- What a blast asked for is no evidence of what is needed. Its series stay in memory until
+    -- the head is compacted, up to four hours after the blast.
+    blasts as (
+        select tenant, "at" from demand_5m
+        where signal = $blasting and "at" >= $since - interval 4 hours and "at" <= $now
+    ),
+    spoilt as (
+        select distinct demand.tenant, demand.signal, demand."at"
+        from demand join blasts on blasts.tenant = demand.tenant
+            and demand."at" >= blasts."at"
+            and demand."at" < blasts."at"
+                + case when demand.signal = $lingers then interval 4 hours
+                       else interval 5 minutes end
+    ),
     pressed as (
         select tenant, signal, max(max) as pressure
         from demand
@@ -58,7 +72,7 @@ HISTORY_OF_LIMITS: Final = """
     select
         demand.tenant,
         asked."limit",
-        max(demand.max) as peak,
+        max(demand.max) filter (spoilt."at" is null) as peak,
         arg_max(demand.max, demand."at") as recent,
         count(*) as points,
         (epoch(max(demand."at")) - epoch(min(demand."at"))) / 3600 as hours,
@@ -67,6 +81,8 @@ HISTORY_OF_LIMITS: Final = """
         any_value(pressed.pressure) as pressure
     from demand
     join asked on asked."limit" = demand.signal
+    left join spoilt on spoilt.tenant = demand.tenant
+        and spoilt.signal = demand.signal and spoilt."at" = demand."at"
     left join pressed on pressed.tenant = demand.tenant and pressed.signal = asked.pressure
     group by demand.tenant, asked."limit"
     order by demand.tenant, asked."limit"
@@ -136,7 +152,8 @@ def history(
 ) -> pl.DataFrame:
     """What the window up to `now` says of each tenant and limit (HISTORY).
 
-    `last_at` is the newest sample while its bucket is not rolled up, the start of the newest
+    The peak leaves out what was asked for in a blast (BLASTING), and of series the four hours
+    after it. `last_at` is the newest sample while its bucket is not rolled up, the start of the newest
     bucket afterwards. A tenant without samples has no row.
     """
     pressures = [PRESSURE_ON.get(limit) for limit in limits]
@@ -148,6 +165,8 @@ def history(
             "limits": list(limits),
             "pressures": pressures,
             "signals": sorted(signals),
+            "blasting": BLASTING,
+            "lingers": SERIES,
             "since": now - window,
             "now": now,
         },

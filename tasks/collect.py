@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
 
 import polars as pl
-from prefect import task
 
 from policy.effective import EVERYONE
 from policy.errors import OptimizerError
@@ -19,6 +19,7 @@ from tasks.http import MimirUnavailable, client_of
 from tasks.mimir import build_version, default_limits, runtime_overrides
 from tasks.retry import retry_policy
 from tasks.scrape import scrape
+from tasks.step import step
 
 T = TypeVar("T")
 
@@ -30,15 +31,15 @@ class LoadedLimits:
     Attributes:
         overrides: LIMITS of tenants with an override, ours among them.
         defaults: LIMITS of the tenant '' that stands for all others.
-        version: Mimir's version, or None when it does not say.
+        versions: what the processes say they are, None for one that does not say.
     """
 
     overrides: pl.DataFrame
     defaults: pl.DataFrame
-    version: str | None
+    versions: frozenset[str | None]
 
 
-@task(
+@step(
     name="collect",
     task_run_name="scrape {mimir.endpoints[0]} …",
     **retry_policy(retries=2, timeout_seconds=60),
@@ -62,13 +63,13 @@ async def collect(mimir: MimirSettings, *, clock: Callable[[], datetime]) -> Scr
     return seen
 
 
-@task(
+@step(
     name="read-limits",
     task_run_name="read limits of {mimir.endpoints[0]}",
     **retry_policy(retries=2, timeout_seconds=60),
 )
 async def read_limits(mimir: MimirSettings) -> LoadedLimits:
-    """Read overrides, defaults and version from the first process that tells each.
+    """Read overrides and defaults from the first process that tells each, versions from all.
 
     Raises:
         OptimizerError: no process told; the error of the last one.
@@ -77,7 +78,7 @@ async def read_limits(mimir: MimirSettings) -> LoadedLimits:
         endpoints = mimir.endpoints
         overrides = await first_answer(endpoints, lambda url: runtime_overrides(url, client=client))
         defaults = await first_answer(endpoints, lambda url: default_limits(url, client=client))
-        version = await first_answer(endpoints, lambda url: build_version(url, client=client))
+        versions = await every_answer(endpoints, lambda url: build_version(url, client=client))
     return LoadedLimits(
         overrides=overrides,
         defaults=pl.DataFrame(
@@ -88,7 +89,7 @@ async def read_limits(mimir: MimirSettings) -> LoadedLimits:
             },
             schema=LIMITS,
         ),
-        version=version,
+        versions=frozenset(versions),
     )
 
 
@@ -105,3 +106,24 @@ async def first_answer(endpoints: Sequence[str], read: Callable[[str], Awaitable
         except OptimizerError as exc:
             problem = exc
     raise problem
+
+
+async def every_answer(endpoints: Sequence[str], read: Callable[[str], Awaitable[T]]) -> list[T]:
+    """The answers of all processes that give one.
+
+    Raises:
+        OptimizerError: none did; the error of the first one.
+    """
+
+    async def ask(url: str) -> T | OptimizerError:
+        try:
+            return await read(url)
+        except OptimizerError as exc:
+            return exc
+
+    answers = await asyncio.gather(*map(ask, endpoints))
+    told = [answer for answer in answers if not isinstance(answer, OptimizerError)]
+    problems = [answer for answer in answers if isinstance(answer, OptimizerError)]
+    if problems and not told:
+        raise problems[0]
+    return told

@@ -120,6 +120,8 @@ def _read_plain(lines: pl.Series, *, names: str) -> tuple[pl.DataFrame, pl.Serie
 
 def _read_any(lines: pl.Series, *, names: str) -> pl.DataFrame:
     """The rows of lines in any legal shape."""
+    if lines.is_empty():
+        return pl.DataFrame(schema=PAGE)
     bare = rf"(?P<bare>{names}){_BLANK}(?:\{{(?P<pairs>{_PAIRS})\}}{_BLANK}|[ \t])"
     quoted = rf'\{{{_BLANK}"(?P<quoted>{names})"{_BLANK}(?:,(?P<others>{_PAIRS}))?\}}{_BLANK}'
     groups = (

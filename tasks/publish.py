@@ -13,9 +13,8 @@ from datetime import datetime, timedelta
 from typing import Final, Literal
 
 import polars as pl
-from prefect import task
 
-from policy.document import parse
+from policy.document import digest, parse
 from policy.errors import ConfigError
 from policy.frames import CHANGES, LIMITS, empty
 from policy.plan import Plan
@@ -31,12 +30,16 @@ from storage.revisions import (
 )
 from tasks.retry import retry_policy
 from tasks.sinks.base import Published, Sink
+from tasks.step import step
 from tasks.threads import threaded
 
 ACTOR: Final = "optimizer"
 COMPONENT: Final = "publish"
 NOT_WRITTEN: Final = "not written"
 RETRY_REFUSED_AFTER: Final = timedelta(hours=1)
+TAKEN_BACK: Final = ("failed", "reverted")
+
+_NEWEST: Final = 50  # revisions looked through, of which most are of the last days
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -56,14 +59,16 @@ class Publication:
     problems: tuple[str, ...] = ()
 
 
-def standing(sink: Sink | None) -> tuple[Published, pl.DataFrame]:
-    """What the sink holds now, and the LIMITS it says; nothing without a sink or a document.
+def standing(sink: Sink | None, *, database: Database) -> tuple[Published, pl.DataFrame]:
+    """What the sink holds now, and the LIMITS it says.
+
+    Without a sink, in a dry run, the history tells what an earlier run left there.
 
     Raises:
         ConfigError: what stands there is not ours to overwrite.
     """
     if sink is None:
-        return Published(document=None, version=""), empty(LIMITS)
+        return Published(document=None, version=""), last_written(database)
     held = sink.read()
     if held.document is None or not held.document.strip():
         return held, empty(LIMITS)
@@ -76,16 +81,26 @@ def standing(sink: Sink | None) -> tuple[Published, pl.DataFrame]:
         ) from exc
 
 
+def last_written(database: Database) -> pl.DataFrame:
+    """LIMITS of the newest document that was written and not taken back; empty when none was."""
+    rows = list_revisions(database, newest=_NEWEST)
+    kept = rows.filter(~pl.col("outcome").is_in(TAKEN_BACK))
+    if kept.is_empty():
+        return empty(LIMITS)
+    return parse(get_revision(database, int(kept["revision"][0])).document.encode())
+
+
 def newest_revision(database: Database) -> Revision | None:
     """The revision begun last, whatever became of it."""
     rows = list_revisions(database, newest=1)
     return None if rows.is_empty() else get_revision(database, int(rows["revision"][0]))
 
 
-@task(
+@step(
     name="publish",
     task_run_name="publish {plan.changes.height} changes",
-    **retry_policy(retries=2, timeout_seconds=60),
+    # What failed half-way may have been written: only a new look can tell, which is the next run.
+    **retry_policy(retries=0, timeout_seconds=60),
 )
 @threaded
 def publish(
@@ -177,14 +192,16 @@ def _supersede(database: Database, *, at: datetime) -> None:
 
 def _failed_before(database: Database, plan: Plan, *, now: datetime) -> str | None:
     """A document that Mimir refused is not written again for an hour."""
-    newest = newest_revision(database)
-    if newest is None or newest.outcome not in {"failed", "reverted"}:
+    refused = list_revisions(database, newest=_NEWEST).filter(
+        pl.col("sha256") == digest(plan.document),
+        pl.col("outcome").is_in(TAKEN_BACK),
+        pl.col("finished_at") > now - RETRY_REFUSED_AFTER,
+        ~pl.col("detail").fill_null("").str.starts_with(NOT_WRITTEN),
+    )
+    if refused.is_empty():
         return None
-    if newest.document != plan.document.decode() or (newest.detail or "").startswith(NOT_WRITTEN):
-        return None
-    if newest.finished_at is not None and now - newest.finished_at > RETRY_REFUSED_AFTER:
-        return None
-    return f"revision {newest.revision} had the same content and failed: {newest.detail}"
+    newest = refused.row(0, named=True)
+    return f"revision {newest['revision']} had the same content and failed: {newest['detail']}"
 
 
 def _audit(changes: pl.DataFrame, *, revision: int, run_id: str, at: datetime) -> list[AuditEntry]:

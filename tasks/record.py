@@ -5,19 +5,20 @@ from __future__ import annotations
 from datetime import datetime
 
 import polars as pl
-from prefect import task
 
 from storage.database import Database
 from storage.decisions import record_decisions
 from storage.layers import replace_layer
 from storage.limits import observe_limits
+from storage.rollups import roll_up
 from storage.samples import append_samples
 from storage.tenants import seen
 from tasks.retry import retry_policy
+from tasks.step import step
 from tasks.threads import threaded
 
 
-@task(
+@step(
     name="record-samples",
     task_run_name="record {samples.height} samples",
     **retry_policy(retries=3, timeout_seconds=30),
@@ -30,7 +31,16 @@ def record_samples(samples: pl.DataFrame, *, database: Database, at: datetime) -
         seen(database, samples["tenant"].unique().to_list(), at=at)
 
 
-@task(
+@step(
+    name="roll-up", task_run_name="roll up samples", **retry_policy(retries=3, timeout_seconds=300)
+)
+@threaded
+def rolled_up(database: Database, *, at: datetime) -> int:
+    """Roll up the complete buckets; how many. Another flow may be at it: then it is tried again."""
+    return roll_up(database, now=at)
+
+
+@step(
     name="record-layer",
     task_run_name="write layer {layer}: {entries.height} entries",
     **retry_policy(retries=3, timeout_seconds=30),
@@ -41,7 +51,7 @@ def record_layer(entries: pl.DataFrame, *, layer: str, database: Database, run_i
     replace_layer(database, layer, entries, run_id=run_id)
 
 
-@task(
+@step(
     name="record-decisions",
     task_run_name="record {decisions.height} decisions",
     **retry_policy(retries=3, timeout_seconds=30),
@@ -68,7 +78,7 @@ def record(
     return news
 
 
-@task(
+@step(
     name="record-observed",
     task_run_name="record {observed.height} limits of the operator",
     **retry_policy(retries=3, timeout_seconds=30),

@@ -28,9 +28,11 @@ _NAMED: Final = {
     "UPDATE_INTERVAL": "updateInterval",
     "BUFFER_PERCENTAGE": "bufferPercentage",
 }
-# MLO_CONFIG names the file itself, MLO_STORAGE_TOKEN opens somebody else's history. The others Kubernetes sets by itself in every pod beside a
-# Service named `mlo`.
-_NOT_OURS: Final = re.compile(r"MLO_(CONFIG|STORAGE_TOKEN|SERVICE_(HOST|PORT)(_\w+)?|PORT(_\d+_\w+)?)")
+# MLO_CONFIG names the file itself, MLO_STORAGE_TOKEN opens somebody else's history. The others
+# Kubernetes sets by itself in every pod beside a Service named `mlo`.
+_NOT_OURS: Final = re.compile(
+    r"MLO_(CONFIG|STORAGE_TOKEN|SERVICE_(HOST|PORT)(_\w+)?|PORT(_\d+_\w+)?)"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,13 +6,12 @@ nothing: a revision whose process died stays `intended` until the next look.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Literal
+from datetime import datetime, timedelta
+from typing import Final, Literal
 
 import polars as pl
-from prefect import task
 
 from policy.document import parse
 from policy.effective import EVERYONE
@@ -31,7 +30,9 @@ from tasks.mimir import reload_states, runtime_overrides
 from tasks.publish import ACTOR, COMPONENT, newest_revision
 from tasks.retry import retry_policy
 from tasks.sinks.base import Sink
+from tasks.step import step
 from tasks.verify import (
+    Before,
     Confirmed,
     Expectation,
     Failed,
@@ -43,6 +44,8 @@ from tasks.verify import (
     put_back,
 )
 
+REVISITED_FOR: Final = timedelta(hours=1)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settled:
@@ -53,13 +56,20 @@ class Settled:
     line: str
 
 
-def waiting_revision(database: Database) -> Revision | None:
-    """The newest revision, when it still waits for its proof."""
+def waiting_revision(database: Database, *, now: datetime) -> Revision | None:
+    """The newest revision, when a look at Mimir may still say more of it.
+
+    One that was given up on stays in place, so for an hour the pods that were away may still
+    prove it, or refuse it.
+    """
     newest = newest_revision(database)
-    return newest if newest is not None and newest.outcome == "intended" else None
+    if newest is None:
+        return None
+    revisited = newest.outcome == "inconclusive" and now - newest.at < REVISITED_FOR
+    return newest if newest.outcome == "intended" or revisited else None
 
 
-@task(
+@step(
     name="settle",
     task_run_name="settle revision {revision.revision}",
     **retry_policy(retries=1, timeout_seconds=60),
@@ -70,30 +80,34 @@ async def settle(
     seen: Scrape,
     settings: Settings,
     sink: Sink | None,
-    hashes_before: Mapping[str, str | None],
+    before: Before | None,
     database: Database,
     clock: Callable[[], datetime],
 ) -> Settled | None:
-    """Judge the revision by this scrape; None while it is too early to tell.
+    """Judge the revision by this scrape; None while there is nothing new to tell.
 
     Args:
-        revision: one that is `intended`.
+        revision: one that waits, as `waiting_revision` gives it.
         seen: a scrape of all processes.
         settings: where to read the values in force, and how long the proof may take.
         sink: where a refused document is taken out again; None in a dry run.
-        hashes_before: what each pod had loaded before the revision was written.
+        before: what the pods said before the newest revision was written; None after a restart.
         database: where the outcome is stored.
         clock: aware UTC.
     """
+    if seen.at <= revision.at:
+        return None  # another flow wrote it after this look
+    overdue = clock() - revision.at >= settings.publish.verify_timeout
     verdict = judge(
-        _expectation(revision, database=database, hashes_before=hashes_before),
+        _expectation(revision, database=database, before=before),
         seen=await _look(seen, settings.mimir),
+        overdue=overdue,
     )
     unheard = sorted(seen.failed)
     if unheard and not isinstance(verdict, Failed):
         verdict = Inconclusive(detail=f"not heard of: {', '.join(unheard)}")
-    young = clock() - revision.at < settings.publish.verify_timeout
-    if young and isinstance(verdict, Inconclusive):
+    said = revision.outcome == "inconclusive"
+    if isinstance(verdict, Inconclusive) and (said or not overdue):
         return None
     settled = _settled(revision, verdict=verdict, sink=sink, database=database)
     with database.transaction():
@@ -109,9 +123,16 @@ async def settle(
     return settled
 
 
+def pod_states(seen: Scrape) -> list[PodState]:
+    """What each pod that answered says of its runtime file."""
+    return [PodState(**row) for row in reload_states(seen).to_dicts()]
+
+
 async def _look(seen: Scrape, mimir: MimirSettings) -> Observation:
-    states = [PodState(**row) for row in reload_states(seen).to_dicts()]
+    states = pod_states(seen)
     values: pl.DataFrame | None = None
+    if seen.failed:
+        return Observation(states=states, values_seen=None)  # nothing is proven without them
     try:
         async with client_of(mimir) as client:
             # Equal hashes on all pods make one pod's values those of all.
@@ -123,17 +144,17 @@ async def _look(seen: Scrape, mimir: MimirSettings) -> Observation:
     return Observation(states=states, values_seen=values)
 
 
-def _expectation(
-    revision: Revision, *, database: Database, hashes_before: Mapping[str, str | None]
-) -> Expectation:
+def _expectation(revision: Revision, *, database: Database, before: Before | None) -> Expectation:
     expected = parse(revision.document.encode())
     previous = newest_confirmed(database)
-    before = parse(previous.document.encode()) if previous else empty(LIMITS)
+    said_before = parse(previous.document.encode()) if previous else empty(LIMITS)
+    known = before if before is not None and before.revision == revision.revision else None
     defaults = observed_limits(database).filter(pl.col("tenant") == EVERYONE)
     return Expectation(
         expected=expected,
-        removed=before.join(expected, on=["tenant", "limit"], how="anti"),
-        hash_before=hashes_before,
+        removed=said_before.join(expected, on=["tenant", "limit"], how="anti"),
+        hash_before=known.hashes if known else {},
+        refusing_before=known.refusing if known else frozenset(),
         defaults=dict(defaults.select("limit", "value").iter_rows()),
     )
 
@@ -159,15 +180,21 @@ def _taken_back(
     number = revision.revision
     previous = newest_confirmed(database)
     failed = f"revision {number} failed: {verdict.detail}"
-    if sink is None or previous is None:
+    if previous is None:
         return Settled(revision=number, outcome="failed", line=f"{failed}; nothing to put back")
-    held = sink.read()
-    ours = held.document == revision.document.encode()
-    if not ours or not put_back(sink, previous=previous.document.encode(), if_version=held.version):
-        line = f"{failed}; {sink.describe()} was changed by someone else since and is left alone"
+    if sink is None:
+        line = f"{failed}; nothing is written in a dry run: put revision {previous.revision} back"
         return Settled(revision=number, outcome="failed", line=line)
-    line = f"{failed}; revision {previous.revision} was put back"
-    return Settled(revision=number, outcome="reverted", line=line)
+    good = previous.document.encode()
+    held = sink.read()
+    # Where a run died between putting back and saying so, it is back already.
+    there = held.document == good
+    ours = held.document == revision.document.encode()
+    if there or (ours and put_back(sink, previous=good, if_version=held.version)):
+        line = f"{failed}; revision {previous.revision} was put back"
+        return Settled(revision=number, outcome="reverted", line=line)
+    line = f"{failed}; {sink.describe()} holds another document by now and is left alone"
+    return Settled(revision=number, outcome="failed", line=line)
 
 
 def _audit(settled: Settled, *, at: datetime, run_id: str | None) -> AuditEntry:

@@ -2,23 +2,35 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Sequence
 from typing import Final
 
 import polars as pl
-from prefect import task
 from prefect.artifacts import acreate_markdown_artifact
+from prefect.context import FlowRunContext
 
 from policy.figures import figure
 from tasks.retry import retry_policy
+from tasks.step import step
 
 ROWS_SHOWN: Final = 50
 
+_log = logging.getLogger(__name__)
 
-@task(name="tell", task_run_name="tell about {key}", **retry_policy(retries=1, timeout_seconds=20))
+
+@step(name="tell", task_run_name="tell about {key}", **retry_policy(retries=0, timeout_seconds=20))
 async def tell(markdown: str, *, key: str, description: str) -> None:
-    """Leave the text as the artifact of this run, under the key of its flow."""
-    await acreate_markdown_artifact(markdown=markdown, key=key, description=description)
+    """Leave the text as the artifact of this run, under the key of its flow.
+
+    All is done by now: a server that cannot keep the text must not make the run a failure.
+    """
+    if FlowRunContext.get() is None:
+        return
+    try:
+        await acreate_markdown_artifact(markdown=markdown, key=key, description=description)
+    except Exception as exc:  # noqa: BLE001 - whatever it was, the next run tells again
+        _log.warning("the report of %s was not kept: %s: %s", key, type(exc).__name__, exc)
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

@@ -31,6 +31,22 @@ class PodState:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Before:
+    """What the pods said just before a revision was written.
+
+    Attributes:
+        revision: the revision that was written then.
+        hashes: what each pod had loaded. Empty where another revision was on its way to them: a
+            new hash would then prove nothing.
+        refusing: the pods that refused a file already.
+    """
+
+    revision: int
+    hashes: Mapping[str, str | None]
+    refusing: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Observation:
     """One look at all pods; `values_seen` is LIMITS, or None where no pod showed them."""
 
@@ -68,23 +84,32 @@ class Expectation:
 
     `expected` and `removed` are LIMITS; `removed` holds what was published before and no longer
     is, with its former values. `hash_before` maps each pod to the hash it had, None where it was
-    not seen. `defaults` maps a limit to Mimir's own default, whose overrides Mimir does not show.
+    not seen; `refusing_before` are the pods that refused a file already. `defaults` maps a limit
+    to Mimir's own default, whose overrides Mimir does not show.
     """
 
     expected: pl.DataFrame
     hash_before: Mapping[str, str | None]
     defaults: Mapping[str, float]
     removed: pl.DataFrame = field(default_factory=lambda: empty(LIMITS))
+    refusing_before: frozenset[str] = frozenset()
 
 
-def judge(expectation: Expectation, *, seen: Observation) -> Verdict:
+def judge(expectation: Expectation, *, seen: Observation, overdue: bool = True) -> Verdict:
     """What one look proves.
 
-    A failed reload is a failure at once. Values that differ are one only when every pod has
-    another file than before; until then they are the old file's.
+    A failed reload is a failure at once, but for pods that refused a file before already: until
+    their next reload they say so still. Values that differ are a failure only when it is overdue
+    and every pod has another file than before: the other file may be the operator's, or the one
+    before ours that came late.
+
+    Args:
+        expectation: what was published, and what was before.
+        seen: one look at all pods.
+        overdue: the time in which every pod should have loaded it is past.
     """
     refused = sorted(state.pod for state in seen.states if state.successful is False)
-    if refused:
+    if refused and (overdue or not expectation.refusing_before.issuperset(refused)):
         return Failed(detail=f"the reload failed on {', '.join(refused)}; the old file is in force")
 
     silent = _silent(expectation, seen=seen)
@@ -92,7 +117,7 @@ def judge(expectation: Expectation, *, seen: Observation) -> Verdict:
         return Inconclusive(detail=f"not heard of yet: {', '.join(silent)}")
     if seen.values_seen is None:
         return Inconclusive(detail="no pod showed its values")
-    return _weighed(expectation, states=seen.states, values=seen.values_seen)
+    return _weighed(expectation, seen=seen, values=seen.values_seen, overdue=overdue)
 
 
 def put_back(sink: Sink, *, previous: bytes, if_version: str) -> bool:
@@ -114,9 +139,10 @@ def put_back(sink: Sink, *, previous: bytes, if_version: str) -> bool:
 
 
 def _weighed(
-    expectation: Expectation, *, states: Sequence[PodState], values: pl.DataFrame
+    expectation: Expectation, *, seen: Observation, values: pl.DataFrame, overdue: bool
 ) -> Verdict:
     """Compare the values, once every pod has spoken."""
+    states = seen.states
     hashes = {state.sha256 for state in states}
     before = expectation.hash_before
     # A pod that was not seen before proves nothing by having a hash now.
@@ -125,7 +151,7 @@ def _weighed(
     different = _differences(expectation, values=values)
     if different:
         listed = f"{'; '.join(different[:_NAMED])}{' and more' if different[_NAMED:] else ''}"
-        if all_new and len(hashes) == 1:
+        if overdue and all_new and len(hashes) == 1:
             return Failed(detail=f"all {len(states)} pods loaded a new file, but {listed}")
         return Inconclusive(detail=f"not in force yet: {listed}")
     if len(hashes) > 1:

@@ -57,6 +57,11 @@ def build_sink(
     """
     if mode not in {DRY_RUN, PROD}:
         raise ConfigError(f"the mode {mode!r} is unknown; choose {DRY_RUN} or {PROD}")
+    if mode == DRY_RUN:
+        return None
     if kind not in kinds:
-        raise ConfigError(f"the sink {kind!r} does not exist; choose {', '.join(sorted(kinds))}")
-    return None if mode == DRY_RUN else kinds[kind](options)
+        raise ConfigError(
+            f"publish.sink: {kind} does not exist in this version; "
+            f"choose {', '.join(sorted(kinds))}, or mode dry-run"
+        )
+    return kinds[kind](options)

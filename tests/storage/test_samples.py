@@ -8,12 +8,13 @@ import polars as pl
 import pytest
 
 from policy.frames import HISTORY, SAMPLES
-from policy.signals import DISCARDED_RATE_LIMITED, INGESTION_RATE, SERIES
+from policy.signals import BLASTING, DISCARDED_RATE_LIMITED, INGESTION_RATE, SERIES
 from storage.database import Database
 from storage.rollups import roll_up
 from storage.samples import append_samples, baseline, history, latest, usage_between
 
 DAY = timedelta(days=1)
+HOUR = timedelta(hours=1)
 MINUTE = timedelta(minutes=1)
 
 
@@ -106,6 +107,44 @@ def test_history_knows_the_lowest_coverage_and_forgets_what_is_before_the_window
     assert row["peak"] == 20.0
     assert row["coverage"] == 0.5
     assert row["last_at"] == now
+
+
+def test_what_a_blast_asked_for_is_no_part_of_the_peak(database: Database, now: datetime) -> None:
+    """
+    Of series also the four hours after it: they stay in memory until the head is compacted.
+    """
+    blast = now - timedelta(hours=6)
+    append_samples(
+        database,
+        samples(
+            *((blast - HOUR, "t1", limit, 10.0, 1.0) for limit in (INGESTION_RATE, SERIES)),
+            (blast, "t1", BLASTING, 1.0, 1.0),
+            *((blast, "t1", limit, 900.0, 1.0) for limit in (INGESTION_RATE, SERIES)),
+            *((blast, "t2", limit, 700.0, 1.0) for limit in (INGESTION_RATE, SERIES)),
+            *((blast + HOUR, "t1", limit, 50.0, 1.0) for limit in (INGESTION_RATE, SERIES)),
+            *((blast + 5 * HOUR, "t1", limit, 20.0, 1.0) for limit in (INGESTION_RATE, SERIES)),
+        ),
+    )
+
+    seen = history(database, now=now, window=DAY, limits=[INGESTION_RATE, SERIES])
+
+    assert seen.select("tenant", "limit", "peak").rows() == [
+        ("t1", INGESTION_RATE, 50.0),
+        ("t1", SERIES, 20.0),
+        ("t2", INGESTION_RATE, 700.0),
+        ("t2", SERIES, 700.0),
+    ]
+
+
+def test_a_tenant_that_did_nothing_but_blast_has_no_peak(database: Database, now: datetime) -> None:
+    append_samples(
+        database,
+        samples((now, "t1", BLASTING, 1.0, 1.0), (now, "t1", INGESTION_RATE, 900.0, 1.0)),
+    )
+
+    seen = history(database, now=now, window=DAY, limits=[INGESTION_RATE])
+
+    assert seen["peak"].to_list() == [None]
 
 
 def test_a_sample_without_a_value_was_not_measured(database: Database, now: datetime) -> None:

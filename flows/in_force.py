@@ -1,0 +1,43 @@
+"""Which limits the tenants have, by what we published and what the operator set."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from flows.runtime import Runtime
+from policy.changes import changes
+from policy.document import parse
+from policy.effective import beneath, overlaid
+from policy.frames import LIMITS, empty
+from policy.signals import SIZED
+from storage.limits import observed_limits
+from storage.revisions import newest_confirmed
+from tasks.publish import last_written, newest_revision
+
+
+def standing_limits(runtime: Runtime) -> pl.DataFrame:
+    """LIMITS of our document that stands, as last looked at, else as the history knows it."""
+    known = runtime.memory.standing
+    return last_written(runtime.database) if known is None else known
+
+
+def limits_in_force(runtime: Runtime, tenants: pl.Series) -> pl.DataFrame:
+    """LIMITS that these tenants have now: what we published over what the operator set."""
+    own = beneath(observed_limits(runtime.database), tenants=tenants, limits=SIZED)
+    ours = standing_limits(runtime).filter(pl.col("tenant").is_in(tenants.implode()))
+    return overlaid(own, above=ours)
+
+
+def limits_loaded(runtime: Runtime, tenants: pl.Series) -> pl.DataFrame:
+    """LIMITS in force without those of which Mimir may have loaded the old value or the new one.
+
+    A share of the old limit scaled by the new one would show a raise as demand.
+    """
+    in_force = limits_in_force(runtime, tenants)
+    newest = newest_revision(runtime.database)
+    if newest is None or newest.outcome == "confirmed":
+        return in_force
+    confirmed = newest_confirmed(runtime.database)
+    loaded = parse(confirmed.document.encode()) if confirmed else empty(LIMITS)
+    on_the_way = changes(loaded, after=standing_limits(runtime))
+    return in_force.join(on_the_way, on=["tenant", "limit"], how="anti")

@@ -1,0 +1,74 @@
+"""Take over what stands in a sink before our first revision there: it is what we return to.
+
+When the history was lost, the document holds the limits that it knew. They become the
+`optimized` layer again, so that losing the history loses no limit.
+"""
+
+from __future__ import annotations
+
+import polars as pl
+
+from flows.runtime import Run, Runtime
+from policy.document import render
+from policy.effective import as_optimized
+from policy.frames import CHANGES, COMPOSED, LIMITS, empty
+from storage.layers import read_layers, replace_layer
+from storage.limits import observe_limits, observed_limits
+from storage.revisions import Intent, begin_revision, finish_revision
+from tasks.publish import newest_revision
+from tasks.sinks import Published, Sink
+
+
+def take_over(
+    runtime: Runtime, run: Run, *, sink: Sink, held: Published, stands: pl.DataFrame
+) -> None:
+    """Record what the sink holds as its first revision, unless we have written there before.
+
+    Args:
+        runtime: where it is recorded.
+        run: the run that found it.
+        sink: where it was found.
+        held: what was found; nothing stands for a document that says nothing.
+        stands: LIMITS that it says.
+    """
+    newest = newest_revision(runtime.database)
+    if newest is not None and newest.sink == sink.describe():
+        return
+    document = held.document or b""
+    if not document.strip():
+        document = render(empty(COMPOSED))
+    found = Intent(
+        run_id=run.run_id,
+        actor="found",
+        sink=sink.describe(),
+        document=document.decode(),
+        changes=empty(CHANGES),
+        composed=empty(COMPOSED),
+    )
+    now = runtime.clock()
+    with runtime.database.transaction():
+        revision = begin_revision(runtime.database, found, at=now)
+        finish_revision(
+            runtime.database,
+            revision=revision,
+            outcome="confirmed",
+            detail="found in place before the first publication",
+            evidence={},
+            at=now,
+        )
+        _adopt(runtime, run, stands=stands)
+
+
+def _adopt(runtime: Runtime, run: Run, *, stands: pl.DataFrame) -> None:
+    """Let the `optimized` layer say what stands, where no word of its own contradicts."""
+    now = runtime.clock()
+    words = read_layers(runtime.database, now=now).filter(pl.col("layer") == "optimized")
+    unsaid = stands.join(words, on=["tenant", "limit"], how="anti")
+    if unsaid.is_empty():
+        return
+    adopted = as_optimized(unsaid, reason="read back from what is published", written_at=now)
+    replace_layer(runtime.database, "optimized", pl.concat([words, adopted]), run_id=run.run_id)
+    # Without the history, our own word in Mimir's answer was taken for the operator's.
+    observed = observed_limits(runtime.database)
+    own = observed.join(stands, on=LIMITS.names(), how="anti")
+    observe_limits(runtime.database, own, at=now)

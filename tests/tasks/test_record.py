@@ -1,0 +1,107 @@
+"""What is recorded is whole or not there, also when two flows record at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import polars as pl
+import pytest
+
+from policy.effective import as_optimized
+from policy.frames import DECISIONS, LAYERS, LIMITS, SAMPLES, empty
+from storage.database import Database
+from storage.layers import read_layers
+from storage.limits import observed_limits
+from storage.samples import latest
+from tasks.record import record, record_layer, record_observed, record_samples, rolled_up
+
+NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
+RATE = "ingestion_rate"
+
+
+@pytest.fixture
+def database() -> Iterator[Database]:
+    with Database.open(":memory:", clock=lambda: NOON) as opened:
+        yield opened
+
+
+def samples(*values: float, at: datetime = NOON) -> pl.DataFrame:
+    rows = [(at, f"t{place}", RATE, value, 1.0) for place, value in enumerate(values)]
+    return pl.DataFrame(rows, schema=SAMPLES, orient="row")
+
+
+def optimized(value: float) -> pl.DataFrame:
+    limits = pl.DataFrame([("a", RATE, value)], schema=LIMITS, orient="row")
+    return as_optimized(limits, reason="measured", written_at=NOON)
+
+
+async def test_samples_and_their_tenants_are_stored_together(database: Database) -> None:
+    await record_samples(samples(1.0, 2.0), database=database, at=NOON)
+
+    assert latest(database, since=NOON)["value"].to_list() == [1.0, 2.0]
+    tenants = database.cursor().execute("select tenant from tenants order by tenant").fetchall()
+    assert tenants == [("t0",), ("t1",)]
+
+
+async def test_a_broken_sample_leaves_nothing_behind(database: Database) -> None:
+    with pytest.raises(ValueError, match="not finite"):
+        await record_samples(samples(1.0, float("inf")), database=database, at=NOON)
+
+    assert latest(database, since=NOON).is_empty()
+
+
+async def test_a_layer_is_replaced_whole(database: Database) -> None:
+    await record_layer(optimized(1.0), layer="optimized", database=database, run_id="r")
+
+    await record_layer(empty(LAYERS), layer="optimized", database=database, run_id="r")
+
+    assert read_layers(database, now=NOON).is_empty()
+
+
+async def test_decisions_and_the_layers_that_follow_are_stored_together(
+    database: Database,
+) -> None:
+    decision = {
+        "at": NOON,
+        "tenant": "a",
+        "limit": RATE,
+        "outcome": "raise",
+        "reason": "above_dead_band",
+        "detail": "peak",
+        "before": 1.0,
+        "after": 2.0,
+        "steps": "[]",
+    }
+    decisions = pl.DataFrame([decision], schema=DECISIONS)
+
+    first, again = [
+        await record(
+            decisions,
+            optimized=optimized(2.0),
+            tiers=empty(LAYERS),
+            database=database,
+            run_id="r",
+            flow="optimize",
+        )
+        for _ in range(2)
+    ]
+
+    assert (first.height, again.height) == (1, 0), "the same decision is news once"
+    assert read_layers(database, now=NOON)["value"].to_list() == [2.0]
+
+
+async def test_the_operators_limits_are_replaced(database: Database) -> None:
+    limits = pl.DataFrame([("", RATE, 10_000.0)], schema=LIMITS, orient="row")
+
+    await record_observed(limits, database=database, at=NOON)
+
+    assert observed_limits(database).equals(limits)
+
+
+async def test_complete_buckets_are_rolled_up_once(database: Database) -> None:
+    await record_samples(samples(1.0), database=database, at=NOON)
+    later = NOON + timedelta(minutes=5)
+
+    assert await rolled_up(database, at=later) == 1
+    assert await rolled_up(database, at=later) == 0
