@@ -198,7 +198,6 @@ def main() -> None:
         environ = prefect_environment(
             data_folder=folder / "data", port=PREFECT_PORT, environ=os.environ
         )
-        (folder / "data").mkdir()
         how = {"intervals": options.intervals, "seconds": options.seconds}
         ours(folder, environ, **how)
         process_per_run(folder, environ, **how)

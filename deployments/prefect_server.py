@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,7 +18,7 @@ from typing import Final
 import certifi
 import httpx
 
-from deployments.children import start_child
+from deployments.children import Child, start_child
 from policy.errors import ConfigError
 
 START_TIMEOUT_SECONDS: Final = 120.0
@@ -94,48 +93,50 @@ def is_ours(environ: Mapping[str, str]) -> bool:
     return not environ.get("PREFECT_API_URL")
 
 
-def refuse_taken_port(port: int) -> None:
-    """Say in one line that the port is in use, before a child fails less clearly."""
-    with socket.socket() as probe:
+def refuse_taken_port(host: str, port: int, *, key: str) -> None:
+    """Say in one line that the port is in use, before a server fails less clearly.
+
+    Raises:
+        ConfigError: it is in use, or the host is none of this machine; names the setting `key`.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind(("127.0.0.1", port))
+            probe.bind((host, port))
         except OSError as exc:
             raise ConfigError(
-                f"port {port} on 127.0.0.1 is in use, the Prefect server cannot start there: "
-                "stop what listens on it, set prefect.port, or set PREFECT_API_URL to use "
-                "the server that runs already"
+                f"{key}: nothing can listen on {host}:{port} ({exc.strerror}): "
+                "stop what listens there, or set another port"
             ) from exc
 
 
-def start_server(*, port: int, log: Path) -> subprocess.Popen[bytes]:
+def start_server(*, port: int, log: Path) -> Child:
     """Start the server on 127.0.0.1; its output goes to the file `log`."""
-    refuse_taken_port(port)
-    log.parent.mkdir(parents=True, exist_ok=True)
+    refuse_taken_port("127.0.0.1", port, key="prefect.port")
     command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1"]
-    return start_child([*command, "--port", str(port)], log=log, environ=os.environ)
+    return start_child(
+        "the Prefect server", [*command, "--port", str(port)], log=log, environ=os.environ
+    )
 
 
 async def wait_until_healthy(
     api_url: str,
     *,
-    child: subprocess.Popen[bytes] | None,
-    log: Path,
+    server: Child | None,
     timeout_seconds: float = START_TIMEOUT_SECONDS,
 ) -> None:
     """Return once the API answers; a first start migrates its database and takes 15-35 s.
 
     Raises:
-        ConfigError: the child ended, or nothing answered in time.
+        ChildEnded: the server that we started ended.
+        ConfigError: nothing answered in time.
     """
     deadline = asyncio.get_running_loop().time() + timeout_seconds
     async with httpx.AsyncClient(timeout=5) as client:
         while asyncio.get_running_loop().time() < deadline:
-            if child is not None and child.poll() is not None:
-                raise ConfigError(
-                    f"the Prefect server ended with code {child.returncode} while starting; "
-                    f"its last words are in {log}"
-                )
+            if server is not None:
+                server.check()
             try:
                 answer = await client.get(f"{api_url}/health")
             except httpx.HTTPError:
@@ -144,7 +145,7 @@ async def wait_until_healthy(
             if answer.status_code == httpx.codes.OK:
                 return
             await asyncio.sleep(0.25)
-    where = f"; its log is {log}" if child is not None else "; check PREFECT_API_URL"
+    where = f"; its log is {server.log}" if server is not None else "; check PREFECT_API_URL"
     raise ConfigError(
         f"no Prefect server answered at {api_url} within {timeout_seconds:.0f} s{where}"
     )

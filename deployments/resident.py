@@ -8,10 +8,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from socket import gethostname
 from typing import Final
+from uuid import UUID
 
 from deployments.endpoint import Endpoint, application
 from deployments.schedule import (
@@ -29,6 +30,8 @@ from storage.database import Database
 from tasks.telemetry import Telemetry
 
 RESTART_SECONDS: Final = 5.0
+SETTLE_SECONDS: Final = 2.0
+LOOK_SECONDS: Final = 0.05
 LOOK_AT_SETTINGS_SECONDS: Final = 30.0
 
 logger = logging.getLogger(__name__)
@@ -55,6 +58,7 @@ class Resident:
             vitals=Vitals(born_at=clock()),
             simulated=simulated,
         )
+        self._busy: set[UUID] = set()
         self._scheduled: tuple[Scheduled, ...] = ()
         install(self.runtime)
 
@@ -85,6 +89,13 @@ class Resident:
             if entry.at_once:
                 await run_now(identifiers[entry.flow.name])
 
+    async def settle_down(self) -> None:
+        """Let the runs that are under way end, for a moment: they hold the history open."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(SETTLE_SECONDS):
+                while self._busy:  # noqa: ASYNC110 - it is threads that end
+                    await asyncio.sleep(LOOK_SECONDS)
+
     async def work(self) -> None:
         """Run what comes due, for ever, at the intervals of the settings as they change."""
         async with asyncio.TaskGroup() as group:
@@ -109,7 +120,9 @@ class Resident:
     async def _run_worker(self) -> None:
         """Run the worker; one that lost the Prefect server starts again."""
         while True:
-            worker = ResidentWorker(clock=self._clock, name=f"resident-{gethostname()}")
+            worker = ResidentWorker(
+                clock=self._clock, busy=self._busy, name=f"resident-{gethostname()}"
+            )
             try:
                 await worker.start(printer=logger.debug)
             except Exception as exc:  # noqa: BLE001 - whatever ended it, the next may live

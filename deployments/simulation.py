@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import socket
-import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from typing import Final
 import polars as pl
 from ruamel.yaml import YAML
 
-from deployments.children import start_child
+from deployments.children import Child, start_child
 from policy.errors import ConfigError
 from policy.settings import Settings
 from policy.signals import (
@@ -105,7 +104,7 @@ def write_config(simulation: Simulation, settings: Settings) -> None:
         YAML(typ="safe").dump(document, stream)
 
 
-def start_simulator(simulation: Simulation, *, log: Path) -> subprocess.Popen[bytes]:
+def start_simulator(simulation: Simulation) -> Child:
     """Start the simulated Mimir as a child process."""
     arguments: Mapping[str, object] = {
         "--port": simulation.port,
@@ -116,7 +115,12 @@ def start_simulator(simulation: Simulation, *, log: Path) -> subprocess.Popen[by
         "--parent-pid": os.getpid(),
     }
     words = [str(word) for pair in arguments.items() for word in pair]
-    return start_child([sys.executable, "-m", "simulator", *words], log=log, environ=os.environ)
+    return start_child(
+        "the simulated Mimir",
+        [sys.executable, "-m", "simulator", *words],
+        log=simulation.folder / "simulator.log",
+        environ=os.environ,
+    )
 
 
 def remember_past(database: Database, simulation: Simulation, *, until: datetime) -> int:

@@ -11,7 +11,6 @@ import asyncio
 import logging
 import os
 import signal
-import subprocess
 import sys
 import zoneinfo
 from collections.abc import Callable, Mapping
@@ -23,11 +22,12 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry
 
-from deployments.children import end_children
+from deployments.children import Child, end_children, watch
 from deployments.console import quieten_prefect, set_up_logging
 from deployments.prefect_server import (
     is_ours,
     prefect_environment,
+    refuse_taken_port,
     start_server,
     wait_until_healthy,
 )
@@ -41,12 +41,12 @@ from deployments.simulation import (
 from policy.errors import ConfigError
 from policy.settings import Settings
 from storage.database import Database
+from storage.origin import claim
 from storage.serve import serving
 from tasks.settings import SettingsSource, origins
 from tasks.telemetry import Telemetry
 
 END_SECONDS: Final = 3.0
-RESTART_WORKER_SECONDS: Final = 5.0
 
 logger = logging.getLogger(__name__)
 
@@ -60,7 +60,8 @@ class Up:
     environ: Mapping[str, str]
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     say: Callable[[str], None] = print
-    children: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    children: list[Child] = field(default_factory=list)
+    server: Child | None = None
     simulation: Simulation | None = None
 
     def run(self) -> int:
@@ -72,10 +73,11 @@ class Up:
         with ExitStack() as stack:
             stack.callback(end_children, self.children, timeout_seconds=END_SECONDS)
             database = stack.enter_context(Database.open(settings.storage.url, clock=self.clock))
+            claim(database, simulated=self.simulation is not None, at=self.clock())
+            refuse_taken_port(settings.server.host, settings.server.port, key="server.port")
             if self.simulation:
                 write_config(self.simulation, settings)
-                log = data / "simulator" / "simulator.log"
-                self.children.append(start_simulator(self.simulation, log=log))
+                self.children.append(start_simulator(self.simulation))
                 remember_past(database, self.simulation, until=self.clock())
             zoneinfo.reset_tzpath(())  # for us what PYTHONTZPATH is for the server
             os.environ.update(
@@ -83,14 +85,13 @@ class Up:
                     data_folder=data, port=settings.prefect.port, environ=self.environ
                 )
             )
-            log = data / "prefect" / "server.log"
-            server = None
             if is_ours(self.environ):
-                server = start_server(port=settings.prefect.port, log=log)
-                self.children.append(server)
+                log = data / "prefect" / "server.log"
+                self.server = start_server(port=settings.prefect.port, log=log)
+                self.children.append(self.server)
             stack.enter_context(serving(database))
             with suppress(KeyboardInterrupt):
-                asyncio.run(self._live(source, database, server=server, log=log))
+                asyncio.run(self._live(source, database))
         return 0
 
     def _settings(self) -> SettingsSource:
@@ -104,38 +105,29 @@ class Up:
         self.simulation = plan_simulation(settings, data_folder=_data_folder(settings))
         return SettingsSource(self.config, self.environ, self.simulation.settings(mode=mode))
 
-    async def _live(
-        self,
-        source: SettingsSource,
-        database: Database,
-        *,
-        server: subprocess.Popen[bytes] | None,
-        log: Path,
-    ) -> None:
+    async def _live(self, source: SettingsSource, database: Database) -> None:
+        """Work until a signal says to end, or something that we need has ended."""
         stop = asyncio.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
-        ended = asyncio.create_task(stop.wait())
-        living = asyncio.create_task(self._start_and_work(source, database, server, log))
-        await asyncio.wait({ended, living}, return_when=asyncio.FIRST_COMPLETED)
-        if living.done():
-            living.result()
+        asked = asyncio.create_task(stop.wait())
+        needed = [
+            asyncio.create_task(self._start_and_work(source, database)),
+            asyncio.create_task(watch(self.children)),
+        ]
+        done, _ = await asyncio.wait({asked, *needed}, return_when=asyncio.FIRST_COMPLETED)
         self.say("ending …")
-        living.cancel()
-        with suppress(asyncio.CancelledError, TimeoutError):
-            await asyncio.wait_for(living, timeout=END_SECONDS)
+        for task in needed:
+            task.cancel()
+        await asyncio.wait(needed, timeout=END_SECONDS)
+        for ended in done:
+            ended.result()
 
-    async def _start_and_work(
-        self,
-        source: SettingsSource,
-        database: Database,
-        server: subprocess.Popen[bytes] | None,
-        log: Path,
-    ) -> None:
+    async def _start_and_work(self, source: SettingsSource, database: Database) -> None:
         api_url = os.environ["PREFECT_API_URL"]
-        if server:
+        if self.server:
             self.say("starting the Prefect server (its first start takes about 20 s) …")
-        await wait_until_healthy(api_url, child=server, log=log)
+        await wait_until_healthy(api_url, server=self.server)
         from deployments.resident import Resident  # noqa: PLC0415 - Prefect reads its settings now
 
         quieten_prefect()
@@ -146,11 +138,13 @@ class Up:
             telemetry=Telemetry(CollectorRegistry()),
             simulated=self.simulation is not None,
         )
-        settings = source.current()
         with resident.endpoint():
             await resident.register()
-            self.say(_where_to_look(settings, api_url=api_url, simulation=self.simulation))
-            await resident.work()
+            self.say(_where_to_look(source.current(), api_url=api_url, simulation=self.simulation))
+            try:
+                await resident.work()
+            finally:
+                await resident.settle_down()
 
 
 def _data_folder(settings: Settings) -> Path:

@@ -61,10 +61,23 @@ class ResidentWorker(BaseWorker[ResidentJob, BaseVariables, ResidentResult]):
     job_configuration = ResidentJob
     _description = "Executes flow runs inside one long-lived process."
 
-    def __init__(self, *, clock: Callable[[], datetime], **kwargs: Any) -> None:  # noqa: ANN401
+    def __init__(
+        self,
+        *,
+        clock: Callable[[], datetime],
+        busy: set[UUID],
+        **kwargs: Any,  # noqa: ANN401 - Prefect's own
+    ) -> None:
+        """Make a worker.
+
+        Args:
+            clock: aware UTC.
+            busy: the deployments whose runs are under way; it outlives this worker, as they do.
+            **kwargs: of Prefect's BaseWorker.
+        """
         super().__init__(work_pool_name=POOL, **kwargs)
         self._clock = clock
-        self._busy: set[UUID] = set()
+        self._busy = busy
         self._flows: dict[UUID, Flow[..., Any]] = {}
 
     async def run(
@@ -83,14 +96,12 @@ class ResidentWorker(BaseWorker[ResidentJob, BaseVariables, ResidentResult]):
         if deployment in self._busy:
             message = f"the previous run of {flow.name} is still busy"
             await self.client.set_flow_run_state(flow_run.id, Cancelled(message=message))
-            logger.warning("%s skipped: %s", flow_run.name, message)
+            logger.info("%s skipped: %s", flow_run.name, message)
             return ResidentResult(status_code=0, identifier=identifier)
         self._busy.add(deployment)
-        try:
-            # The run may have been cancelled while it waited; the engine asks the server again.
-            await asyncio.wrap_future(_in_thread(flow, flow_run))
-        finally:
-            self._busy.discard(deployment)
+        # The run may have been cancelled while it waited; the engine asks the server again.
+        done = _in_thread(flow, flow_run, after=lambda: self._busy.discard(deployment))
+        await asyncio.wrap_future(done)
         return ResidentResult(status_code=0, identifier=identifier)
 
     async def kill_infrastructure(
@@ -116,8 +127,13 @@ class ResidentWorker(BaseWorker[ResidentJob, BaseVariables, ResidentResult]):
             await anyio.sleep(max(0.0, due.timestamp() - self._clock().timestamp()))
 
 
-def _in_thread(flow: Flow[..., Any], flow_run: FlowRun) -> Future[None]:
-    """Run the flow in a daemon thread: a run that hangs must not keep the process from ending."""
+def _in_thread(
+    flow: Flow[..., Any], flow_run: FlowRun, *, after: Callable[[], None]
+) -> Future[None]:
+    """Run the flow in a daemon thread: a run that hangs must not keep the process from ending.
+
+    `after` is called when the run has really ended, whoever still waits for it by then.
+    """
     done: Future[None] = Future()
     # For a run of a deployment the engine keeps a thread with a websocket of its own, to hear of
     # a suspension. A resident run cannot be suspended; the server knows its deployment anyway.
@@ -132,6 +148,8 @@ def _in_thread(flow: Flow[..., Any], flow_run: FlowRun) -> Future[None]:
             done.set_exception(exc)
         else:
             done.set_result(None)
+        finally:
+            after()
 
     done.set_running_or_notify_cancel()
     Thread(target=work, name=f"flow {flow_run.name}", daemon=True).start()

@@ -15,9 +15,10 @@ from flows.runtime import Run, Runtime, current, look
 from flows.words import protect_report, publication_lines
 from policy.breaker import breaker_layer
 from policy.demand import demand
-from policy.frames import LAYERS, empty
+from policy.frames import LAYERS, SAMPLES, empty
 from policy.scrape import Scrape
 from policy.settings import Settings
+from policy.signals import BLASTING
 from policy.tenancy import in_scope
 from storage.layers import read_layers
 from tasks.record import record_layer, record_samples
@@ -38,6 +39,9 @@ async def protect() -> None:
         samples = measure(runtime, seen, settings)
         await record_samples(samples, database=runtime.database, at=seen.at)
         blasts = await hold_blasts(runtime, run, settings)
+        if not blasts.is_empty():
+            marks = marked(blasts, like=samples)
+            await record_samples(marks, database=runtime.database, at=seen.at)
         waiting = waiting_revision(runtime.database, now=runtime.clock())
         settled = waiting and await settle(
             waiting,
@@ -75,6 +79,17 @@ def measure(runtime: Runtime, seen: Scrape, settings: Settings) -> pl.DataFrame:
     runtime.memory.scrape = seen
     runtime.telemetry.tenants.set(wanted.len())
     return samples.filter(pl.col("tenant").is_in(wanted.implode()))
+
+
+def marked(blasts: pl.DataFrame, *, like: pl.DataFrame) -> pl.DataFrame:
+    """SAMPLES that say who blasts, so that what is asked for in a blast is no evidence later."""
+    newest = like.group_by("tenant").agg(pl.col("at").max(), pl.col("coverage").max())
+    return (
+        blasts.select("tenant")
+        .join(newest, on="tenant")
+        .with_columns(signal=pl.lit(BLASTING), value=pl.lit(1.0))
+        .select(SAMPLES.names())
+    )
 
 
 async def hold_blasts(runtime: Runtime, run: Run, settings: Settings) -> pl.DataFrame:

@@ -17,7 +17,7 @@ from policy.layers import Bounds
 from policy.plan import Plan, plan
 from policy.settings import Settings
 from policy.versions import known_to
-from storage.layers import read_layers
+from storage.layers import fingerprint, read_layers
 from storage.limits import observed_limits
 from tasks.publish import Publication, newest_revision, publish, standing
 from tasks.settle import pod_states
@@ -43,6 +43,10 @@ async def publish_layers(runtime: Runtime, run: Run, settings: Settings) -> Publ
     sink = sink_of(runtime, settings)
     async with _turn(runtime.publishing):
         held, stands = await _look(runtime, run, sink=sink)
+        ground = _ground(runtime, settings, held=held)
+        if runtime.memory.planned is not None and runtime.memory.planned[0] == ground:
+            run.summary["publish"] = runtime.memory.planned[1].outcome
+            return runtime.memory.planned[1]
         wanted = make_plan(runtime, settings, stands=stands)
         hashes, refusing = _said_by_pods(runtime)
         publication = await publish(
@@ -59,9 +63,23 @@ async def publish_layers(runtime: Runtime, run: Run, settings: Settings) -> Publ
             runtime.memory.before = Before(
                 revision=publication.revision, hashes=hashes, refusing=refusing
             )
+    again = publication.outcome in {"nothing", "would"}
+    runtime.memory.planned = (ground, publication) if again else None
     _count(runtime, publication)
     run.summary["publish"] = publication.outcome
     return publication
+
+
+def _ground(runtime: Runtime, settings: Settings, *, held: Published) -> tuple[object, ...]:
+    """What a plan follows from: where it is the same as before, so is the plan."""
+    return (
+        settings.mode,
+        held.version,
+        settings.limits.min_limits,
+        settings.limits.max_limits,
+        runtime.memory.versions,
+        fingerprint(runtime.database, now=runtime.clock()),
+    )
 
 
 def sink_of(runtime: Runtime, settings: Settings) -> Sink | None:

@@ -27,6 +27,7 @@ from storage.runs import Run as RunRecord
 from storage.runs import record_run
 from tasks.collect import collect
 from tasks.http import MimirUnavailable
+from tasks.publish import Publication
 from tasks.telemetry import Telemetry
 from tasks.verify import Before
 
@@ -43,6 +44,8 @@ class Memory:
             before the first look.
         before: what the pods said before the newest revision was written.
         versions: what the processes of Mimir said they are, None for one that did not say.
+        planned: what the newest publication followed from, and the publication, when it was one
+            that the same things give again: nothing to say, or a dry run's preview.
         refused: why the newest plan was refused, so that it is said once.
         blasting: the tenants that blasted in the newest look, so that each is told once.
     """
@@ -51,6 +54,7 @@ class Memory:
     standing: pl.DataFrame | None = None
     before: Before | None = None
     versions: frozenset[str | None] = frozenset()
+    planned: tuple[object, Publication] | None = None
     refused: tuple[str, ...] = ()
     blasting: frozenset[str] = frozenset()
 

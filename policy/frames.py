@@ -47,7 +47,7 @@ LIMITS: Final = pl.Schema({"tenant": pl.String(), "limit": pl.String(), "value":
 
 # What the history says of one tenant and limit over the analysis window.
 # `peak` max demand; `points` number of 5-minute rollups; `hours` span from the first to the last;
-# `coverage` the lowest coverage in the window; `pressure` samples/s discarded for want of this
+# `coverage` the mean coverage in the window; `pressure` samples/s discarded for want of this
 # limit, max in the window, null when not measured; `recent` demand of the newest rollup.
 HISTORY: Final = pl.Schema(
     {

@@ -72,7 +72,7 @@ def outcomes(
         & ((target > before * (1 + rules.raise_band)) | too_small.fill_null(value=False)),
         falls=((target < before * (1 - rules.lower_band)) | (before > within)) & (lowered < before),
     )
-    rows = rows.with_columns(reason=_withheld(in_blast, rules=rules, now=now))
+    rows = rows.with_columns(reason=_withheld(in_blast, coverage=coverage, rules=rules, now=now))
     rows = rows.with_columns(
         outcome=pl.when(pl.col("reason").is_not_null())
         .then(pl.lit("withheld"))
@@ -94,13 +94,19 @@ def outcomes(
     )
 
 
-def _withheld(in_blast: Collection[str], *, rules: Rules, now: datetime) -> pl.Expr:
+def _withheld(
+    in_blast: Collection[str], *, coverage: float, rules: Rules, now: datetime
+) -> pl.Expr:
     """The name of the first gate that stays shut, or null."""
     rises, falls = pl.col("rises"), pl.col("falls")
     zero = pl.min_horizontal("before", "rate") <= 0
     endless = (pl.col("before") == 0) & pl.col("limit").is_in(list(unlimited_at_zero()))
     burst = pl.col("limit") == INGESTION_BURST_SIZE
     no_demand = pl.col("last_at").is_null() | ~(pl.col("points") > 0)
+
+    # One missed look in a window of two days proves little; one missed just now, that a process
+    # is gone whose share of the demand nobody sees.
+    shown_in_part = pl.lit(coverage < 1) | ~(pl.col("seen") >= rules.min_coverage)
 
     shut = {
         "unknown_current": pl.col("before").is_null() | (burst & pl.col("rate").is_null()),
@@ -112,7 +118,7 @@ def _withheld(in_blast: Collection[str], *, rules: Rules, now: datetime) -> pl.E
         "in_blast": rises & pl.col("tenant").is_in(list(in_blast)),
         "under_pressure": falls & (pl.col("pressure") > 0),
         "cooling_down": falls & (pl.col("changed_at") > now - rules.lower_cooldown),
-        "partial_coverage": falls & ~(pl.col("seen") >= 1),
+        "partial_coverage": falls & shown_in_part,
         "bound_below_peak": falls & (pl.col("lowered") < pl.col("floor") * (1 - _SLACK)),
     }
     unproven = {

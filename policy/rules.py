@@ -56,6 +56,9 @@ class Rules:
     floor_factor: float = 1.05
     """A limit is never lowered below this multiple of the peak."""
 
+    min_coverage: float = 0.99
+    """The mean share of the pods that must have answered over the window for a lowering."""
+
     refused_series_factor: float = 1.2
     """What a series peak counts for while series are refused, as nobody can count those."""
 

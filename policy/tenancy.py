@@ -11,6 +11,7 @@ import fnmatch
 import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import cache
 
 import polars as pl
 
@@ -18,20 +19,30 @@ from policy.errors import ConfigError
 from policy.frames import LAYERS, empty
 
 
-def _expression(patterns: Sequence[str], *, use_regex: bool, key: str) -> str:
-    """One regular expression that matches any of the patterns, whole ids only.
+@cache
+def _matcher(patterns: tuple[str, ...], use_regex: bool, key: str) -> re.Pattern[str]:  # noqa: FBT001 - a cache key
+    """One expression that matches any of the patterns.
 
     Raises:
         ConfigError: a pattern is not a regular expression; names the setting `key`.
     """
-    if not use_regex:
-        return "|".join(rf"\A{fnmatch.translate(pattern)[:-2]}\z" for pattern in patterns)
-    for pattern in patterns:
+    for pattern in patterns if use_regex else ():
         try:
             re.compile(pattern)
         except re.error as exc:
             raise ConfigError(f"{key}: {pattern!r} is not a regular expression: {exc}") from exc
-    return "|".join(rf"\A(?:{pattern})\z" for pattern in patterns)
+    parts = patterns if use_regex else map(fnmatch.translate, patterns)
+    return re.compile("|".join(f"(?:{part})" for part in parts))
+
+
+def _matching(tenants: pl.Series, matcher: re.Pattern[str]) -> pl.Series:
+    """Which of the tenants match as a whole.
+
+    In Python, because polars' expressions have neither look-around nor what `fnmatch` writes.
+    """
+    return pl.Series(
+        [matcher.fullmatch(tenant) is not None for tenant in tenants], dtype=pl.Boolean
+    )
 
 
 def in_scope(
@@ -47,11 +58,11 @@ def in_scope(
     """
     kept = tenants
     if include:
-        wanted = _expression(include, use_regex=use_regex, key="tenantScoping.includeList")
-        kept = kept.filter(kept.str.contains(wanted))
+        wanted = _matcher(tuple(include), use_regex, "tenantScoping.includeList")
+        kept = kept.filter(_matching(kept, wanted))
     if skip:
-        unwanted = _expression(skip, use_regex=use_regex, key="tenantScoping.skipList")
-        kept = kept.filter(~kept.str.contains(unwanted))
+        unwanted = _matcher(tuple(skip), use_regex, "tenantScoping.skipList")
+        kept = kept.filter(~_matching(kept, unwanted))
     return kept
 
 
@@ -64,9 +75,7 @@ def tiers(tenants: pl.Series, *, mapping: Mapping[str, str]) -> pl.DataFrame:
     """
     tier: pl.Expr = pl.lit(None, dtype=pl.String)
     for pattern, name in reversed(list(mapping.items())):
-        matches = pl.col("tenant").str.contains(
-            _expression([pattern], use_regex=False, key="tenantTierMapping")
-        )
+        matches = _matching(tenants, _matcher((pattern,), False, "tenantTierMapping"))
         tier = pl.when(matches).then(pl.lit(name)).otherwise(tier)
     return pl.DataFrame({"tenant": tenants}, schema={"tenant": pl.String()}).with_columns(tier=tier)
 

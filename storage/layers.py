@@ -19,6 +19,14 @@ READ_LAYERS: Final = """
     order by tenant, "limit", layer
 """
 DROP_EXPIRED: Final = "delete from layers where expires_at <= ?"
+# Cheap to ask at every run: the same answer means the same words and the same limits beneath.
+FINGERPRINT: Final = """
+    select
+        (select sum(hash(tenant, "limit", layer, kind, value, expires_at)) from layers
+         where expires_at is null or expires_at > $now),
+        (select count(*) from layers where expires_at is null or expires_at > $now),
+        (select sum(hash(tenant, limit_name, value)) from limits_observed)
+"""
 
 
 def replace_layer(database: Database, layer: str, frame: pl.DataFrame, *, run_id: str) -> None:
@@ -38,6 +46,11 @@ def replace_layer(database: Database, layer: str, frame: pl.DataFrame, *, run_id
 def read_layers(database: Database, *, now: datetime) -> pl.DataFrame:
     """Every layer's word that has not expired (LAYERS)."""
     return read_frame(database, READ_LAYERS, [now], schema=LAYERS)
+
+
+def fingerprint(database: Database, *, now: datetime) -> tuple[object, ...]:
+    """What everything that is published follows from, as something to compare."""
+    return database.cursor().execute(FINGERPRINT, {"now": now}).fetchone() or ()
 
 
 def drop_expired(database: Database, *, now: datetime) -> int:

@@ -43,7 +43,11 @@ TENANTS_KNOWN: Final = """
     union select tenant from limits_observed where tenant <> ''
     order by tenant
 """
-NEWEST_SINK: Final = "select sink from revisions order by revision desc limit 1"
+LAST_DOCUMENT: Final = """
+    select document from revisions
+    where outcome not in ('failed', 'reverted')
+    order by revision desc limit 1
+"""
 DEMAND_NOW: Final = """
     with asked as (
         select unnest(
@@ -122,14 +126,14 @@ def known_tenants(url: str) -> list[str]:
     return query(url, TENANTS_KNOWN).get_column("tenant").to_list()
 
 
-def newest_sink(url: str) -> str | None:
-    """Where the newest revision was written to, in words; None when there is no revision.
+def last_document(url: str) -> bytes | None:
+    """The document that was written last and not taken back; None when none was.
 
     Raises:
         StorageError: see `layers`.
     """
-    found = query(url, NEWEST_SINK)
-    return None if found.is_empty() else str(found.item())
+    found = query(url, LAST_DOCUMENT)
+    return None if found.is_empty() else str(found.item()).encode()
 
 
 def _read(url: str, sql: str, *, schema: pl.Schema) -> pl.DataFrame:

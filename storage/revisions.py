@@ -61,7 +61,8 @@ NEWEST_CONFIRMED: Final = """
     select * from revisions where outcome = 'confirmed' order by revision desc limit 1
 """
 LIST_REVISIONS: Final = """
-    select *, json_array_length(changes) as changed_limits
+    select
+        * exclude (document, changes, evidence), json_array_length(changes) as changed_limits
     from revisions order by revision desc limit ?
 """
 PUBLISHED_LIMITS: Final = """

@@ -77,7 +77,7 @@ HISTORY_OF_LIMITS: Final = """
         count(*) as points,
         (epoch(max(demand."at")) - epoch(min(demand."at"))) / 3600 as hours,
         max(demand.last_at) as last_at,
-        min(demand.coverage) as coverage,
+        avg(demand.coverage) as coverage,
         any_value(pressed.pressure) as pressure
     from demand
     join asked on asked."limit" = demand.signal
@@ -153,8 +153,8 @@ def history(
     """What the window up to `now` says of each tenant and limit (HISTORY).
 
     The peak leaves out what was asked for in a blast (BLASTING), and of series the four hours
-    after it. `last_at` is the newest sample while its bucket is not rolled up, the start of the newest
-    bucket afterwards. A tenant without samples has no row.
+    after it. `last_at` is the newest sample while its bucket is not rolled up, the start of the
+    newest bucket afterwards. A tenant without samples has no row.
     """
     pressures = [PRESSURE_ON.get(limit) for limit in limits]
     signals = {*limits, *(signal for signal in pressures if signal)}

@@ -176,20 +176,16 @@ def test_nothing_pending_is_exit_code_0(work: Path, monkeypatch: pytest.MonkeyPa
     assert "nothing is pending" in result.stderr
 
 
-def test_after_a_simulation_what_stands_is_what_the_simulated_mimir_reads(
-    work: Path, history: Path
-) -> None:
+def test_in_a_dry_run_what_stands_is_what_was_written_last(history: Path) -> None:
     """
-    The settings of another terminal know nothing of the simulation; its history does.
+    After a simulation too, whose file the settings of another terminal do not know.
     """
-    (work / "data" / "simulator").mkdir()
-    file = Path("data/simulator/overrides.yaml")
-    published(file, [("acme", INGESTION_RATE, 13_000.0)])
+    written = pl.DataFrame([("acme", INGESTION_RATE, 13_000.0)], schema=LIMITS, orient="row")
     intent = Intent(
         run_id="1",
         actor="optimizer",
-        sink=f"the file {file}",
-        document="",
+        sink="the file elsewhere.yaml",
+        document=render(written).decode(),
         changes=pl.DataFrame(),
         composed=empty(COMPOSED),
     )

@@ -16,7 +16,7 @@ from storage.decisions import record_decisions
 from storage.errors import StorageError
 from storage.layers import replace_layer
 from storage.limits import observe_limits
-from storage.revisions import Intent, begin_revision
+from storage.revisions import Intent, begin_revision, finish_revision
 from storage.samples import append_samples
 from storage.serve import serving
 from storage.tenants import seen
@@ -128,22 +128,27 @@ def test_a_tenant_is_known_from_anything_that_is_said_of_it(url: str) -> None:
     assert reading.known_tenants(url) == ["decided", "observed", "seen"]
 
 
-def test_the_newest_revision_tells_where_it_went(url: str) -> None:
+def test_the_last_document_is_the_newest_that_was_not_taken_back(url: str) -> None:
     with opened(url) as database:
-        nothing_yet = reading.NEWEST_SINK
-        assert database.cursor().execute(nothing_yet).fetchone() is None
-        for sink in ("the file a", "the file b"):
+        seen(database, ["acme"], at=NOW)
+    assert reading.last_document(url) is None
+
+    with opened(url) as database:
+        for outcome, document in (("confirmed", "overrides: {}\n"), ("reverted", "bad\n")):
             intent = Intent(
                 run_id="1",
                 actor="optimizer",
-                sink=sink,
-                document="overrides: {}\n",
+                sink="the file",
+                document=document,
                 changes=pl.DataFrame(),
                 composed=empty(COMPOSED),
             )
-            begin_revision(database, intent, at=NOW)
+            revision = begin_revision(database, intent, at=NOW)
+            finish_revision(
+                database, revision=revision, outcome=outcome, detail="", evidence={}, at=NOW
+            )
 
-    assert reading.newest_sink(url) == "the file b"
+    assert reading.last_document(url) == b"overrides: {}\n"
 
 
 def test_the_owner_is_asked_while_it_runs(url: str) -> None:

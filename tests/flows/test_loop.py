@@ -191,10 +191,16 @@ async def test_a_blasting_tenant_is_held_and_not_raised_until_it_is_over(
         "select outcome, reason from decisions where tenant = 'steady-1' and \"limit\" = "
         "'ingestion_rate' order by \"at\" desc limit 1"
     )
-    assert decided.fetchone() == ("withheld", "in_blast")
+    # What a blast asks for is no evidence, so there is not even a wish to raise.
+    assert decided.fetchone() == ("withheld", "under_pressure")
 
     world.now += 600
     assert world.layer("breaker").is_empty(), "it lapses by itself"
+
+    for _ in range(2):
+        await world.run(protect, after=INTERVAL)
+    await world.run(optimize, after=INTERVAL)
+    assert world.loaded("steady-1") == limit, "the blast raised nothing afterwards either"
 
 
 async def test_an_edit_of_our_file_by_somebody_else_is_set_right(new_world: NewWorld) -> None:

@@ -117,7 +117,7 @@ def test_refused_series_cannot_be_counted_so_their_peak_counts_for_more() -> Non
         ({"last_at": NOON - timedelta(minutes=16)}, 10_000, {}, "stale"),
         ({}, 10_000, {"in_blast": ("b", "a")}, "in_blast"),
         ({"pressure": 0.1}, 100_000, {}, "under_pressure"),
-        ({"coverage": 0.9}, 100_000, {}, "partial_coverage"),
+        ({"coverage": 0.98}, 100_000, {}, "partial_coverage"),
         ({"coverage": None}, 100_000, {}, "partial_coverage"),
         ({}, 100_000, {"coverage": 0.5}, "partial_coverage"),
     ],
@@ -407,3 +407,7 @@ def test_a_limit_changed_lately_is_raised_all_the_same() -> None:
     lately = pl.DataFrame({"tenant": ["a"], "limit": [RATE], "changed_at": [NOON - HOUR]})
 
     assert outcome(seen(10_310), now_is=10_000, changed=lately)[0] == "raise"
+
+
+def test_one_missed_look_in_two_days_does_not_stop_a_lowering() -> None:
+    assert outcome(seen(1_000, coverage=0.995), now_is=10_000)[0] == "lower"

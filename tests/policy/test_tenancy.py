@@ -37,6 +37,22 @@ def test_regular_expressions_match_the_whole_id() -> None:
     assert kept.to_list() == ["enterprise-1", "standard-1"]
 
 
+@pytest.mark.parametrize("skip", [["*-prod-*"], ["a*b*c*"]])
+def test_a_glob_may_have_several_stars(skip: list[str]) -> None:
+    tenants = pl.Series("tenant", ["eu-prod-1", "axbxc", "calm"])
+
+    left = in_scope(tenants, skip=skip, include=[])
+
+    assert "calm" in left
+    assert left.len() == 2
+
+
+def test_an_expression_may_look_ahead() -> None:
+    kept = in_scope(TENANTS, skip=["(?!enterprise).*"], include=[], use_regex=True)
+
+    assert kept.to_list() == ["enterprise-1"]
+
+
 def test_a_broken_expression_is_named_with_its_setting() -> None:
     with pytest.raises(ConfigError, match=r"tenantScoping\.skipList: '\(' is not a regular"):
         in_scope(TENANTS, skip=["("], include=[], use_regex=True)

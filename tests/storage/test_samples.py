@@ -90,7 +90,7 @@ def test_history_of_nothing_is_empty_and_keeps_its_schema(
     assert found.schema == HISTORY
 
 
-def test_history_knows_the_lowest_coverage_and_forgets_what_is_before_the_window(
+def test_history_knows_the_mean_coverage_and_forgets_what_is_before_the_window(
     database: Database, now: datetime
 ) -> None:
     append_samples(
@@ -105,7 +105,7 @@ def test_history_knows_the_lowest_coverage_and_forgets_what_is_before_the_window
     row = history(database, now=now, window=DAY, limits=[INGESTION_RATE]).row(0, named=True)
 
     assert row["peak"] == 20.0
-    assert row["coverage"] == 0.5
+    assert row["coverage"] == 0.75
     assert row["last_at"] == now
 
 

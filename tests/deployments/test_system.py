@@ -1,0 +1,204 @@
+"""The whole system as an operator starts it: server, worker, simulator, endpoint, and its end."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import duckdb
+import httpx
+import psutil
+import pytest
+
+MLO = str(Path(sys.executable).with_name("mlo"))
+pytestmark = [pytest.mark.prefect, pytest.mark.timeout(300)]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class System:
+    """`mlo up --simulate` in a folder of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.prefect = free_port()
+        self.endpoint = free_port()
+        plain = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("PREFECT_", "MLO_")) and name != "MODE"
+        }
+        self.environ = plain | {
+            "MLO_PREFECT__PORT": str(self.prefect),
+            "MLO_SERVER__PORT": str(self.endpoint),
+            "MLO_PROTECT_INTERVAL": "5s",
+        }
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        with (self.folder / "out.txt").open("ab") as out, (self.folder / "err.txt").open("ab") as e:
+            self.process = subprocess.Popen(
+                [MLO, "up", "--simulate"], cwd=self.folder, env=self.environ, stdout=out, stderr=e
+            )
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [MLO, *arguments],
+            cwd=self.folder,
+            env=self.environ,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+
+    def children(self) -> list[psutil.Process]:
+        assert self.process is not None
+        return psutil.Process(self.process.pid).children(recursive=True)
+
+    def end(self) -> float:
+        """Seconds that the end took after Ctrl-C."""
+        assert self.process is not None
+        began = time.monotonic()
+        self.process.send_signal(signal.SIGINT)
+        self.process.wait(timeout=20)
+        return time.monotonic() - began
+
+    def api(self, path: str, **body: object) -> list[dict]:
+        answer = httpx.post(f"http://127.0.0.1:{self.prefect}/api/{path}", json=body, timeout=10)
+        answer.raise_for_status()
+        return answer.json()
+
+    def words(self) -> str:
+        return (self.folder / "out.txt").read_text() + (self.folder / "err.txt").read_text()
+
+    def until(self, what: str, met: Callable[[], bool], *, seconds: float = 150) -> None:
+        """Wait for what another process does; it cannot be awaited otherwise."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            assert self.process is not None
+            assert self.process.poll() is None, self.words()
+            try:
+                if met():
+                    return
+            except httpx.HTTPError:
+                pass
+            time.sleep(0.5)
+        pytest.fail(f"{what}: not within {seconds:.0f} s\n{self.words()}")
+
+    def ready(self) -> bool:
+        return httpx.get(f"http://127.0.0.1:{self.endpoint}/ready", timeout=5).status_code == 200
+
+    def scheduled_and_completed(self) -> list[dict]:
+        runs = self.api("flow_runs/filter", flow_runs={"state": {"type": {"any_": ["COMPLETED"]}}})
+        return [run for run in runs if run["auto_scheduled"]]
+
+
+@pytest.fixture(scope="module")
+def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    system = System(tmp_path_factory.mktemp("system"))
+    system.start()
+    try:
+        system.until("ready", system.ready)
+        yield system
+    finally:
+        if system.process is not None and system.process.poll() is None:
+            system.end()
+
+
+def test_a_scheduled_run_completes(system: System) -> None:
+    """
+    With the wrong SQLAlchemy everything looks healthy and nothing is ever scheduled.
+    """
+    system.until("a scheduled run", lambda: bool(system.scheduled_and_completed()))
+
+
+def test_the_first_runs_of_optimize_and_cost_happen_at_once(system: System) -> None:
+    def both_told() -> bool:
+        artifacts = system.api("artifacts/latest/filter")
+        return {"optimize", "cost", "protect"} <= {artifact["key"] for artifact in artifacts}
+
+    system.until("artifacts of optimize, cost and protect", both_told)
+
+
+def test_limits_are_published_and_every_process_confirms_them(system: System) -> None:
+    system.until("a confirmed revision", lambda: "confirmed: 6 pods" in system.words())
+
+    assert "overrides:" in (system.folder / "data/simulator/overrides.yaml").read_text()
+
+
+def test_no_flow_run_fails(system: System) -> None:
+    bad = {"type": {"any_": ["FAILED", "CRASHED"]}}
+
+    runs = system.api("flow_runs/filter", flow_runs={"state": bad})
+
+    assert [(run["name"], run["state"]["message"]) for run in runs] == []
+
+
+def test_metrics_count_the_runs(system: System) -> None:
+    page = httpx.get(f"http://127.0.0.1:{system.endpoint}/metrics", timeout=5).text
+
+    success = 'mimir_limit_optimizer_reconcile_total{flow="protect",outcome="success"}'
+    assert float(page.split(success)[1].split()[0]) >= 1
+    assert 'outcome="error"' not in page
+
+
+@pytest.mark.parametrize("path", ["health", "healthz", "ready", "readyz"])
+def test_every_probe_answers(system: System, path: str) -> None:
+    answer = httpx.get(f"http://127.0.0.1:{system.endpoint}/{path}", timeout=5)
+
+    assert answer.status_code == 200, answer.text
+
+
+def test_sql_asks_the_running_process(system: System) -> None:
+    asked = system.run("sql", "select count(*) as n from samples", "-o", "json")
+
+    assert asked.returncode == 0, asked.stderr
+    assert json.loads(asked.stdout)[0]["n"] > 0
+
+
+def test_the_snapshot_opens_in_any_client_while_we_run(system: System) -> None:
+    snapshot = system.folder / "data" / "history.ro.duckdb"
+    system.until("a snapshot", snapshot.exists)
+
+    with duckdb.connect(str(snapshot), read_only=True) as connection:
+        decided = connection.execute("select count(*) from v_decisions").fetchone()
+
+    assert decided is not None
+    assert decided[0] > 0
+
+
+def test_a_second_owner_is_refused_in_one_line(system: System) -> None:
+    second = system.run("up", "--simulate")
+
+    assert second.returncode == 1
+    assert "is in use by process" in second.stderr
+    assert second.stderr.count("\n") == 1
+
+
+def test_ctrl_c_ends_everything_and_a_new_start_goes_on_with_the_history(system: System) -> None:
+    children = system.children()
+    asked = system.run("sql", "select count(*) as n from decisions", "-o", "json")
+    decided = json.loads(asked.stdout)[0]["n"]
+
+    seconds = system.end()
+
+    assert seconds < 5
+    assert [child for child in children if child.is_running()] == []
+    assert json.loads(system.run("sql", "from runs limit 1", "-o", "json").stdout) != []
+
+    system.start()
+    system.until("ready again", system.ready)
+    asked = system.run("sql", "select count(*) as n from decisions", "-o", "json")
+    assert json.loads(asked.stdout)[0]["n"] >= decided
