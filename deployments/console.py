@@ -16,7 +16,7 @@ from policy.errors import OptimizerError
 from tasks.say import DECISIONS
 
 OURS: Final = ("policy", "storage", "tasks", "flows", "deployments")
-PREFECT: Final = ("prefect", "prefect.flow_runs", "prefect.task_runs")
+RUNS: Final = ("prefect.flow_runs", "prefect.task_runs")
 
 
 class ExpectedErrors(logging.Filter):
@@ -79,14 +79,20 @@ def set_up_logging(*, level: str, log_format: str) -> None:
 
 
 def quieten_prefect() -> None:
-    """Show Prefect's warnings on stderr as one line each; call it after Prefect is imported."""
-    for name in PREFECT:
-        logger = logging.getLogger(name)
-        logger.addFilter(ExpectedErrors())
-        logger.handlers = [
-            handler for handler in logger.handlers if "Console" not in type(handler).__name__
-        ]
+    """Let Prefect say on stderr only what no run of ours says itself; call it after its import.
+
+    Its console handler is silenced by `PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL`; its runs' logs
+    still go to the UI, without a traceback where the error explains itself.
+    """
+    from prefect.logging.configuration import (  # noqa: PLC0415 - Prefect is imported last
+        ensure_logging_setup,
+    )
+
+    ensure_logging_setup()
+    for name in RUNS:
+        logging.getLogger(name).addFilter(ExpectedErrors())
     errors = logging.StreamHandler(sys.stderr)
     errors.setFormatter(TextLine())
     errors.setLevel(logging.ERROR)
+    errors.addFilter(lambda record: record.name not in RUNS)
     logging.getLogger("prefect").addHandler(errors)

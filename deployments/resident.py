@@ -107,15 +107,17 @@ class Resident:
         while True:
             await asyncio.sleep(LOOK_AT_SETTINGS_SECONDS)
             wanted = scheduled_flows(self.runtime.settings())
-            if wanted == self._scheduled:
+            changed = [entry for entry in wanted if entry not in self._scheduled]
+            if not changed:
                 continue
             try:
-                await register(wanted)
+                await register(changed)
             except Exception as exc:  # noqa: BLE001 - the server may be away; the next look tries
                 logger.warning("schedules not changed yet: %s: %s", type(exc).__name__, exc)
             else:
                 self._scheduled = wanted
-                logger.warning("schedules changed as the settings say")
+                names = ", ".join(entry.flow.name for entry in changed)
+                logger.info("other intervals from now on: %s", names)
 
     async def _run_worker(self) -> None:
         """Run the worker; one that lost the Prefect server starts again."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
 from uuid import UUID
 
 from prefect.client.orchestration import PrefectClient, get_client
@@ -20,6 +20,7 @@ from prefect.client.schemas.filters import (
 from prefect.client.schemas.objects import StateType
 from prefect.exceptions import ObjectAlreadyExists
 from prefect.flows import Flow
+from prefect.schedules import Schedule
 from prefect.states import Crashed
 from prefect.types.entrypoint import EntrypointType
 
@@ -30,13 +31,24 @@ from flows.optimize import optimize
 from flows.protect import protect
 from policy.settings import Settings
 
+MIDNIGHT: Final = datetime(2020, 1, 1, tzinfo=UTC)
+COST_AFTER: Final = timedelta(minutes=6)  # by then the last bucket of the hour is complete
+MAINTAIN_AFTER: Final = timedelta(minutes=17)  # when no other flow is due
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scheduled:
-    """One flow and how often it runs; `at_once` asks for a first run when we start."""
+    """One flow and how often it runs.
+
+    Attributes:
+        every: the interval, counted from midnight UTC, so that a restart does not shift it.
+        after: how long after the full interval, for a flow that works up what ended with it.
+        at_once: whether a first run is asked for when we start.
+    """
 
     flow: Flow[[], Coroutine[Any, Any, None]]
     every: timedelta
+    after: timedelta = timedelta(0)
     at_once: bool = False
 
 
@@ -45,12 +57,12 @@ def scheduled_flows(settings: Settings) -> tuple[Scheduled, ...]:
     return (
         Scheduled(flow=protect, every=settings.protect_interval),
         Scheduled(flow=optimize, every=settings.update_interval, at_once=True),
-        Scheduled(flow=cost, every=settings.cost_interval, at_once=True),
-        Scheduled(flow=maintain, every=timedelta(days=1)),
+        Scheduled(flow=cost, every=settings.cost_interval, after=COST_AFTER, at_once=True),
+        Scheduled(flow=maintain, every=timedelta(days=1), after=MAINTAIN_AFTER),
     )
 
 
-async def register(scheduled: tuple[Scheduled, ...]) -> dict[str, UUID]:
+async def register(scheduled: Sequence[Scheduled]) -> dict[str, UUID]:
     """Create or update the pool and the deployments; returns deployment ids by flow name."""
     async with get_client() as client:
         await _ensure_pool(client)
@@ -58,7 +70,9 @@ async def register(scheduled: tuple[Scheduled, ...]) -> dict[str, UUID]:
     for entry in scheduled:
         deployment = await entry.flow.ato_deployment(
             name=entry.flow.name,
-            interval=entry.every,
+            schedule=Schedule(
+                interval=entry.every, anchor_date=MIDNIGHT + entry.after, timezone="UTC"
+            ),
             work_pool_name=POOL,
             entrypoint_type=EntrypointType.MODULE_PATH,
             description=entry.flow.description,

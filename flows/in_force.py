@@ -11,8 +11,8 @@ from policy.effective import beneath, overlaid
 from policy.frames import LIMITS, empty
 from policy.signals import SIZED
 from storage.limits import observed_limits
-from storage.revisions import newest_confirmed
-from tasks.publish import last_written, newest_revision
+from storage.revisions import newest_confirmed, newest_revision
+from tasks.publish import last_written
 
 
 def standing_limits(runtime: Runtime) -> pl.DataFrame:

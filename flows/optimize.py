@@ -21,10 +21,9 @@ from policy.tenancy import in_scope, tier_layer, tiers
 from storage.layers import read_layers
 from storage.limits import observed_limits
 from storage.maintenance import snapshot
-from storage.revisions import newest_confirmed
+from storage.revisions import newest_confirmed, newest_revision
 from storage.samples import history
 from tasks.collect import LoadedLimits, read_limits
-from tasks.publish import newest_revision
 from tasks.record import record, record_observed, rolled_up
 from tasks.say import say
 from tasks.tell import tell

@@ -106,6 +106,8 @@ async def hold_blasts(runtime: Runtime, run: Run, settings: Settings) -> pl.Data
     breaker = settings.circuit_breaker
     on = settings.mode == "prod" and breaker.enabled and breaker.runtime_enabled
     known = read_layers(runtime.database, now=now).filter(pl.col("layer") == "breaker")
+    if blasts.is_empty() and known.is_empty():
+        return blasts
     held = (
         breaker_layer(
             blasts,

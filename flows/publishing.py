@@ -19,7 +19,8 @@ from policy.settings import Settings
 from policy.versions import known_to
 from storage.layers import fingerprint, read_layers
 from storage.limits import observed_limits
-from tasks.publish import Publication, newest_revision, publish, standing
+from storage.revisions import newest_revision
+from tasks.publish import Publication, publish, standing
 from tasks.settle import pod_states
 from tasks.sinks import DRY_RUN, Published, Sink, SinkOptions, build_sink
 from tasks.verify import Before

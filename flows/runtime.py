@@ -77,6 +77,7 @@ class Runtime:
         settings: reads the settings afresh, as of now.
         publishing: held while something is published, so that flows publish one at a time.
         simulated: Mimir is the simulator's, and so is the only sink that may be built.
+        failing: why the newest run of a flow failed, by flow; those that worked are not in it.
     """
 
     settings: Callable[[], Settings]
@@ -87,6 +88,7 @@ class Runtime:
     memory: Memory = field(default_factory=Memory)
     publishing: Lock = field(default_factory=Lock)
     simulated: bool = False
+    failing: dict[str, str] = field(default_factory=dict)
 
     @contextmanager
     def run(self, flow: str) -> Iterator[Run]:
@@ -103,13 +105,25 @@ class Runtime:
             raise
         except Exception as exc:
             problem = f"{type(exc).__name__}: {exc}"
+            _log.exception("a defect of ours, please report it")
             raise
         finally:
             self._end(run, problem=problem, seconds=perf_counter() - began)
 
+    def _say_once(self, flow: str, *, problem: str | None) -> None:
+        """Report a failure when it begins and when it is over, not at every run in between."""
+        known = self.failing.get(flow)
+        if problem is not None and problem != known:
+            _log.error("%s failed: %s", flow, problem)
+            self.failing[flow] = problem
+        elif problem is None and known is not None:
+            _log.warning("%s works again", flow)
+            del self.failing[flow]
+
     def _end(self, run: Run, *, problem: str | None, seconds: float) -> None:
         outcome = "success" if problem is None else "error"
         now = self.clock()
+        self._say_once(run.flow, problem=problem)
         self.vitals.ended(run.flow, at=now, problem=problem)
         self.telemetry.reconciles.labels(run.flow, outcome).inc()
         self.telemetry.reconcile_seconds.labels(run.flow).observe(seconds)

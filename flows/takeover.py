@@ -14,8 +14,7 @@ from policy.effective import as_optimized
 from policy.frames import CHANGES, COMPOSED, LIMITS, empty
 from storage.layers import read_layers, replace_layer
 from storage.limits import observe_limits, observed_limits
-from storage.revisions import Intent, begin_revision, finish_revision
-from tasks.publish import newest_revision
+from storage.revisions import Intent, begin_revision, finish_revision, newest_revision
 from tasks.sinks import Published, Sink
 
 

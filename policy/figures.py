@@ -17,7 +17,10 @@ _PLAIN_BELOW: Final = 1e18  # what fits an Int64; beyond, the exponent is the re
 
 def figure(value: float | None) -> str:
     """One value with its thousands separated; "unknown" for None."""
-    return str(pl.select(grouped(pl.lit(value, dtype=pl.Float64))).item())
+    if value is None:
+        return "unknown"
+    rounded = round(value) if abs(value) >= _WHOLE_FROM else round(value, 2)
+    return f"{int(rounded):,}" if rounded == int(rounded) else f"{rounded:,}"
 
 
 def grouped(value: pl.Expr) -> pl.Expr:

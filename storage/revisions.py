@@ -60,6 +60,7 @@ ONE_REVISION: Final = "select * from revisions where revision = ?"
 NEWEST_CONFIRMED: Final = """
     select * from revisions where outcome = 'confirmed' order by revision desc limit 1
 """
+NEWEST: Final = "select * from revisions order by revision desc limit 1"
 LIST_REVISIONS: Final = """
     select
         * exclude (document, changes, evidence), json_array_length(changes) as changed_limits
@@ -152,6 +153,11 @@ def get_revision(database: Database, revision: int) -> Revision:
     return found
 
 
+def newest_revision(database: Database) -> Revision | None:
+    """The revision begun last, whatever became of it; None when there is none."""
+    return _one(database, NEWEST, [])
+
+
 def newest_confirmed(database: Database) -> Revision | None:
     """The revision that was last seen working; None when none was."""
     return _one(database, NEWEST_CONFIRMED, [])
@@ -168,8 +174,10 @@ def published_limits(database: Database) -> pl.DataFrame:
 
 
 def _one(database: Database, statement: str, parameters: list[object]) -> Revision | None:
-    rows = read_frame(database, statement, parameters).to_dicts()
-    return Revision(**rows[0]) if rows else None
+    answer = database.cursor().execute(statement, parameters)
+    names = [column[0] for column in answer.description or []]
+    row = answer.fetchone()
+    return None if row is None else Revision(**dict(zip(names, row, strict=True)))
 
 
 def _no_revision(revision: int) -> StorageError:

@@ -59,7 +59,9 @@ async def collect(mimir: MimirSettings, *, clock: Callable[[], datetime]) -> Scr
         )
     if not seen.answered:
         first = next(iter(seen.failed.values()))
-        raise MimirUnavailable(f"none of {len(seen.failed)} Mimir processes answered: {first}")
+        raise MimirUnavailable(
+            f"none of {len(seen.failed)} Mimir processes answered ({first}); ask `mlo doctor`"
+        )
     return seen
 
 

@@ -22,11 +22,11 @@ from storage.audit import AuditEntry, append_audit
 from storage.database import Database
 from storage.revisions import (
     Intent,
-    Revision,
     begin_revision,
     finish_revision,
     get_revision,
     list_revisions,
+    newest_revision,
 )
 from tasks.retry import retry_policy
 from tasks.sinks.base import Published, Sink
@@ -88,12 +88,6 @@ def last_written(database: Database) -> pl.DataFrame:
     if kept.is_empty():
         return empty(LIMITS)
     return parse(get_revision(database, int(kept["revision"][0])).document.encode())
-
-
-def newest_revision(database: Database) -> Revision | None:
-    """The revision begun last, whatever became of it."""
-    rows = list_revisions(database, newest=1)
-    return None if rows.is_empty() else get_revision(database, int(rows["revision"][0]))
 
 
 @step(

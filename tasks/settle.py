@@ -23,11 +23,11 @@ from policy.settings.connection import MimirSettings
 from storage.audit import AuditEntry, append_audit
 from storage.database import Database
 from storage.limits import observed_limits
-from storage.revisions import Revision, finish_revision, newest_confirmed
+from storage.revisions import Revision, finish_revision, newest_confirmed, newest_revision
 from tasks.collect import first_answer
 from tasks.http import client_of
 from tasks.mimir import reload_states, runtime_overrides
-from tasks.publish import ACTOR, COMPONENT, newest_revision
+from tasks.publish import ACTOR, COMPONENT
 from tasks.retry import retry_policy
 from tasks.sinks.base import Sink
 from tasks.step import step

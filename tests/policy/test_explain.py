@@ -7,9 +7,11 @@ from datetime import UTC, datetime, timedelta
 
 import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from policy.explain import decision_lines, explain, lines
-from policy.figures import figure
+from policy.figures import figure, grouped
 from policy.frames import DECISIONS, LAYERS, LIMITS
 from policy.layers import Bounds
 from policy.stack import stack
@@ -128,3 +130,10 @@ def test_a_tenant_of_whom_nothing_is_known_is_told_so() -> None:
 )
 def test_a_figure_is_readable(value: float | None, text: str) -> None:
     assert figure(value) == text
+
+
+@given(st.floats(min_value=-1e15, max_value=1e15))
+def test_a_figure_alone_reads_as_it_does_in_a_column(value: float) -> None:
+    column = pl.select(grouped(pl.lit(value, dtype=pl.Float64))).item()
+
+    assert figure(value) == column

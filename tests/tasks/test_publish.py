@@ -17,8 +17,8 @@ from policy.layers import Bounds
 from policy.plan import Plan, plan
 from storage.audit import read_audit
 from storage.database import Database
-from storage.revisions import finish_revision
-from tasks.publish import Publication, last_written, newest_revision, publish, standing
+from storage.revisions import finish_revision, newest_revision
+from tasks.publish import Publication, last_written, publish, standing
 from tasks.sinks import FileSink
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)

@@ -16,8 +16,7 @@ from policy.frames import CHANGES, COMPOSED, LIMITS, READINGS, empty
 from policy.scrape import RELOAD_SUCCESSFUL, RUNTIME_HASH, Scrape
 from policy.settings import parse_settings
 from storage.database import Database
-from storage.revisions import Intent, begin_revision, finish_revision, get_revision
-from tasks.publish import newest_revision
+from storage.revisions import Intent, begin_revision, finish_revision, get_revision, newest_revision
 from tasks.settle import Settled, settle, waiting_revision
 from tasks.sinks import FileSink
 from tasks.verify import Before
