@@ -15,9 +15,9 @@ import asyncio
 import logging
 from collections.abc import Callable
 from concurrent.futures import Future
-from datetime import datetime
+from datetime import datetime, timedelta
 from threading import Thread
-from typing import Any, Self
+from typing import Any
 from uuid import UUID
 
 import anyio.abc
@@ -41,24 +41,11 @@ class ResidentResult(BaseWorkerResult):
     """The run's end is in its Prefect state; the worker has nothing to add."""
 
 
-class ResidentJob(BaseJobConfiguration):
-    """What a run needs of the outside: nothing, it happens right here."""
-
-    @classmethod
-    async def resolve_for_flow_run(cls, *_args: object, **_kwargs: object) -> Self:
-        """An empty configuration.
-
-        The inherited one reads the deployment and the flow again and renders the environment of
-        a process to be: more than half of all the CPU that a run costs us.
-        """
-        return cls()
-
-
-class ResidentWorker(BaseWorker[ResidentJob, BaseVariables, ResidentResult]):
+class ResidentWorker(BaseWorker[BaseJobConfiguration, BaseVariables, ResidentResult]):
     """Runs flows of the work pool in threads of this process."""
 
     type = "resident"
-    job_configuration = ResidentJob
+    job_configuration = BaseJobConfiguration
     _description = "Executes flow runs inside one long-lived process."
 
     def __init__(
@@ -79,11 +66,37 @@ class ResidentWorker(BaseWorker[ResidentJob, BaseVariables, ResidentResult]):
         self._clock = clock
         self._busy = busy
         self._flows: dict[UUID, Flow[..., Any]] = {}
+        self._taken: dict[UUID, asyncio.Task[None]] = {}
+
+    async def get_and_submit_flow_runs(self) -> list[FlowRun]:
+        """Take the runs that come due within the prefetch time; each waits here for its second.
+
+        The inherited way reads each run's deployment, renders the environment of a process to be
+        and moves the run through two more states, in case that process fails to start: most of
+        what a run costs. Here nothing has to start. A run stays `Scheduled` until it runs, so
+        one that we never come to is not lost.
+        """
+        horizon = self._clock() + timedelta(seconds=self._prefetch_seconds)
+        found = await self.client.get_scheduled_flow_runs_for_work_pool(
+            work_pool_name=POOL, scheduled_before=horizon
+        )
+        new = [entry.flow_run for entry in found if entry.flow_run.id not in self._taken]
+        for flow_run in new:
+            self._taken[flow_run.id] = asyncio.create_task(self._take(flow_run))
+        return new
+
+    async def _take(self, flow_run: FlowRun) -> None:
+        try:
+            await self.run(flow_run, BaseJobConfiguration())
+        except Exception as exc:  # noqa: BLE001 - Prefect's refusal, a lost server: the next may run
+            logger.warning("%s did not run: %s: %s", flow_run.name, type(exc).__name__, exc)
+        finally:
+            del self._taken[flow_run.id]
 
     async def run(
         self,
         flow_run: FlowRun,
-        configuration: ResidentJob,  # noqa: ARG002 - Prefect's signature
+        configuration: BaseJobConfiguration,  # noqa: ARG002 - Prefect's signature
         task_status: anyio.abc.TaskStatus[int] | None = None,
     ) -> ResidentResult:
         """Wait for the run's time, then run it, unless its predecessor is still busy."""
@@ -107,7 +120,7 @@ class ResidentWorker(BaseWorker[ResidentJob, BaseVariables, ResidentResult]):
     async def kill_infrastructure(
         self,
         infrastructure_pid: str,
-        configuration: ResidentJob,
+        configuration: BaseJobConfiguration,
         grace_seconds: int = 30,
     ) -> None:
         """Nothing to kill: the run is a thread of this process, its tasks end by their timeouts."""

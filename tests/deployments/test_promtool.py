@@ -1,0 +1,43 @@
+"""What we serve to Prometheus, in the eyes of Prometheus' own linter."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+
+import pytest
+from prometheus_client import CollectorRegistry, generate_latest
+
+from tasks.telemetry import Telemetry
+
+
+@pytest.fixture
+def promtool() -> str:
+    """Debian's promtool; without it the test is skipped, but not in CI, which installs it."""
+    found = shutil.which("promtool")
+    if found is None:
+        missing = "promtool is not installed (Debian: apt-get install prometheus)"
+        if os.environ.get("CI") == "true":
+            pytest.fail(missing)
+        pytest.skip(missing)
+    return found
+
+
+def test_our_metrics_pass_the_linter_of_prometheus(promtool: str) -> None:
+    telemetry = Telemetry(CollectorRegistry())
+    telemetry.reconciles.labels("protect", "success").inc()
+    telemetry.reconcile_seconds.labels("protect").observe(0.2)
+    telemetry.last_reconcile.labels("protect").set(1.0)
+    telemetry.errors.labels("protect").inc()
+    telemetry.limits_applied.labels("ingestion_rate").inc()
+
+    checked = subprocess.run(
+        [promtool, "check", "metrics"],
+        input=generate_latest(telemetry.registry),
+        capture_output=True,
+        check=False,
+        timeout=30,
+    )
+
+    assert (checked.returncode, checked.stdout + checked.stderr) == (0, b"")
