@@ -66,11 +66,6 @@ LIST_REVISIONS: Final = """
         * exclude (document, changes, evidence), json_array_length(changes) as changed_limits
     from revisions order by revision desc limit ?
 """
-PUBLISHED_LIMITS: Final = """
-    select * from revision_limits
-    where revision = (select max(revision) from revisions where outcome = 'confirmed')
-    order by tenant, "limit"
-"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,11 +161,6 @@ def newest_confirmed(database: Database) -> Revision | None:
 def list_revisions(database: Database, *, newest: int = 50) -> pl.DataFrame:
     """The newest revisions without their documents (REVISIONS), newest first."""
     return read_frame(database, LIST_REVISIONS, [newest], schema=REVISIONS)
-
-
-def published_limits(database: Database) -> pl.DataFrame:
-    """The limits of the newest confirmed revision (COMPOSED)."""
-    return read_frame(database, PUBLISHED_LIMITS, schema=COMPOSED)
 
 
 def _one(database: Database, statement: str, parameters: list[object]) -> Revision | None:
