@@ -121,26 +121,17 @@ def database_bytes(path: Path) -> int:
     return (pages - free) * size
 
 
-def idle_server(folder: Path, environ: dict[str, str], *, seconds: float) -> float:
-    """CPU seconds that the Prefect server spends in such a time with nothing to do."""
-    command = [sys.executable, "-m", "prefect", "server", "start", "--port", str(PREFECT_PORT)]
-    with started(command, folder=folder, environ=environ) as server:
-        wait_for(f"http://127.0.0.1:{PREFECT_PORT}/api/health")
-        time.sleep(20)
-        spent = per_interval({"server": server}, intervals=3, seconds=seconds)
-    return statistics.median(spent["server"])
-
-
-def ours(folder: Path, environ: dict[str, str], *, intervals: int, seconds: float) -> None:
-    """Measure `mlo up --simulate` and print it."""
-    idle = idle_server(folder, environ, seconds=seconds)
+def measured(
+    folder: Path, environ: dict[str, str], *, protect: str, intervals: int, seconds: float
+) -> tuple[dict[str, float], int]:
+    """Median CPU seconds an interval of each process, and the growth of Prefect's database."""
     ports = {"MLO_PREFECT__PORT": str(PREFECT_PORT), "MLO_SERVER__PORT": str(ENDPOINT_PORT)}
     command = [str(Path(sys.executable).with_name("mlo")), "up", "--simulate"]
     plain = {name: value for name, value in environ.items() if not name.startswith("PREFECT_")}
-    settings = plain | ports | {"MLO_PROTECT_INTERVAL": f"{seconds:.0f}s"}
+    settings = plain | ports | {"MLO_PROTECT_INTERVAL": protect, "MLO_UPDATE_INTERVAL": "1h"}
     with started(command, folder=folder, environ=settings) as resident:
-        wait_for(f"http://127.0.0.1:{ENDPOINT_PORT}/ready")
-        time.sleep(30)
+        wait_for(f"http://127.0.0.1:{ENDPOINT_PORT}/healthz")
+        time.sleep(60)
         processes = {
             "resident process": resident,
             "Prefect server": child_with(resident, "prefect"),
@@ -150,20 +141,26 @@ def ours(folder: Path, environ: dict[str, str], *, intervals: int, seconds: floa
         bytes_before = database_bytes(database)
         spent = per_interval(processes, intervals=intervals, seconds=seconds)
         grown = database_bytes(database) - bytes_before
+    return {name: statistics.median(values) for name, values in spent.items()}, grown
+
+
+def ours(folder: Path, environ: dict[str, str], *, intervals: int, seconds: float) -> None:
+    """Measure `mlo up --simulate` with runs and without, and print both."""
+    how = {"intervals": intervals, "seconds": seconds}
+    idle, _ = measured(folder, environ, protect="6h", **how)
+    busy, grown = measured(folder, environ, protect=f"{seconds:.0f}s", **how)
     print(f"one protect run each {seconds:.0f} s, 20 tenants, medians of {intervals} intervals:")
-    total = 0.0
-    for name, values in spent.items():
-        median = statistics.median(values)
-        total += median
-        print(f"  {name:<18} {median * 1000:6.0f} ms CPU a run  {median / seconds:6.2%} of a core")
-    server = statistics.median(spent["Prefect server"])
-    print(f"  {'  of it when idle':<18} {idle * 1000:6.0f} ms         {idle / seconds:6.2%}")
-    print(f"  {'  of it the run':<18} {(server - idle) * 1000:6.0f} ms")
-    print(f"  {'the whole system':<18} {total * 1000:6.0f} ms         {total / seconds:6.2%}")
+    print(f"  {'CPU':<18} {'a run':>9} {'idle':>9} {'together':>9}  of a core")
+    for name, median in busy.items():
+        run = median - idle[name]
+        cells = " ".join(f"{value * 1000:6.0f} ms" for value in (run, idle[name], median))
+        print(f"  {name:<18} {cells}  {median / seconds:6.2%}")
+    total = sum(busy.values())
+    print(f"  {'the whole system':<18} {'':>19} {total * 1000:6.0f} ms  {total / seconds:6.2%}")
     kept_runs = 86_400 / seconds * RETENTION_DAYS
     print(
         f"  Prefect's database grows {grown / intervals / 1024:.0f} KiB a run; runs are kept "
-        f"{RETENTION_DAYS} days, events one: at most {grown / intervals * kept_runs / 1e6:,.0f} MB"
+        f"{RETENTION_DAYS} days: at most {grown / intervals * kept_runs / 1e6:,.0f} MB"
     )
 
 

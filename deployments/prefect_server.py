@@ -22,6 +22,7 @@ from deployments.children import Child, start_child
 from policy.errors import ConfigError
 
 START_TIMEOUT_SECONDS: Final = 120.0
+RESULTS_BLOCK: Final = "local-file-system/resident"  # made by deployments.schedule
 
 # Why each of them is set: the recorder's default of one transaction per task event costs 57 ms
 # of CPU per task run; flow runs are never deleted by default; a killed run would hold its
@@ -73,6 +74,10 @@ def prefect_environment(
     if is_ours(environ):
         ours["PREFECT_API_URL"] = f"http://127.0.0.1:{port}/api"
         ours["PREFECT_API_SSL_CERT_FILE"] = str(_one_authority(home))
+        # Each client would ask for a token that our server does not check, and each run twice
+        # for where results are kept, of which there are none.
+        ours["PREFECT_CLIENT_CSRF_SUPPORT_ENABLED"] = "false"
+        ours["PREFECT_RESULTS_DEFAULT_STORAGE_BLOCK"] = RESULTS_BLOCK
     return {**ours, **environ}
 
 

@@ -19,11 +19,13 @@ from prefect.client.schemas.filters import (
 )
 from prefect.client.schemas.objects import StateType
 from prefect.exceptions import ObjectAlreadyExists
+from prefect.filesystems import LocalFileSystem
 from prefect.flows import Flow
 from prefect.schedules import Schedule
 from prefect.states import Crashed
 from prefect.types.entrypoint import EntrypointType
 
+from deployments.prefect_server import RESULTS_BLOCK
 from deployments.worker import POOL, ResidentWorker
 from flows.cost import cost
 from flows.maintain import maintain
@@ -66,6 +68,8 @@ async def register(scheduled: Sequence[Scheduled]) -> dict[str, UUID]:
     """Create or update the pool and the deployments; returns deployment ids by flow name."""
     async with get_client() as client:
         await _ensure_pool(client)
+    # Named by PREFECT_RESULTS_DEFAULT_STORAGE_BLOCK, so that no run has to ask the server.
+    await LocalFileSystem().save(RESULTS_BLOCK.partition("/")[2], overwrite=True)
     identifiers: dict[str, UUID] = {}
     for entry in scheduled:
         deployment = await entry.flow.ato_deployment(

@@ -190,9 +190,6 @@ def run_up(*, config: Path | None, simulate: bool) -> int:
     Raises:
         ConfigError: something is in the way; the line says what to do.
     """
-    # A run of `protect` makes two hundred small frames; handing each to a pool of threads costs a
-    # third of its CPU. Polars reads this at its first work; whoever has large frames may set it.
-    os.environ.setdefault("POLARS_MAX_THREADS", "1")
     code = Up(config=config, simulate=simulate, environ=dict(os.environ)).run()
     sys.stdout.flush()
     sys.stderr.flush()
