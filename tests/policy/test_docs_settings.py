@@ -17,7 +17,9 @@ from policy.settings.schema import leaf_keys, located
 
 PAGE = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text(encoding="utf-8")
 ROWS = re.findall(
-    r"^\| `([^`]+)` \| (.+?) \| .+ \| (next run|restart) \|$", PAGE, flags=re.MULTILINE
+    r"^\| `([^`]+)` \| (.+?) \| .+ \| (next run|within half a minute|restart) \|$",
+    PAGE,
+    flags=re.MULTILINE,
 )
 KEYS = [key for key, _, _ in ROWS]
 NO_ONE_DEFAULT = ("limits.minLimits", "limits.tenantTiers.*.bufferPercentage")
