@@ -15,6 +15,7 @@ from typing import Final
 from uuid import UUID
 
 from deployments.endpoint import Endpoint, application
+from deployments.lane import Lane
 from deployments.schedule import (
     Scheduled,
     end_stale_runs,
@@ -58,7 +59,7 @@ class Resident:
             vitals=Vitals(born_at=clock()),
             simulated=simulated,
         )
-        self._busy: set[UUID] = set()
+        self._lanes: dict[UUID, Lane] = {}
         self._scheduled: tuple[Scheduled, ...] = ()
         install(self.runtime)
 
@@ -93,7 +94,7 @@ class Resident:
         """Let the runs that are under way end, for a moment: they hold the history open."""
         with suppress(TimeoutError):
             async with asyncio.timeout(SETTLE_SECONDS):
-                while self._busy:  # noqa: ASYNC110 - it is threads that end
+                while any(lane.busy for lane in self._lanes.values()):  # noqa: ASYNC110 - it is threads that end
                     await asyncio.sleep(LOOK_SECONDS)
 
     async def work(self) -> None:
@@ -123,7 +124,7 @@ class Resident:
         """Run the worker; one that lost the Prefect server starts again."""
         while True:
             worker = ResidentWorker(
-                clock=self._clock, busy=self._busy, name=f"resident-{gethostname()}"
+                clock=self._clock, lanes=self._lanes, name=f"resident-{gethostname()}"
             )
             try:
                 await worker.start(printer=logger.debug)

@@ -2,8 +2,7 @@
 
 Prefect's own runner starts a Python process per flow run: 2.6 s of CPU and 100 MB each.
 A worker is Prefect's public extension point, so scheduling, states, retries, logs, pause and
-`prefect deployment run` all stay Prefect's. Each run gets a thread with an event loop of its own,
-so that a heavy flow delays neither a fast one nor the worker's polling.
+`prefect deployment run` all stay Prefect's. Each deployment has a lane of its own.
 
 Runs of one deployment never overlap: one that comes due while its predecessor is still busy is
 cancelled and says so. A run cannot be killed from outside; its tasks carry timeouts.
@@ -14,15 +13,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from concurrent.futures import Future
 from datetime import datetime, timedelta
-from threading import Thread
 from typing import Any
 from uuid import UUID
 
 import anyio.abc
 from prefect.client.schemas.objects import FlowRun
-from prefect.flow_engine import run_flow
 from prefect.flows import Flow, load_flow_from_entrypoint
 from prefect.states import Cancelled
 from prefect.workers.base import (
@@ -31,6 +27,8 @@ from prefect.workers.base import (
     BaseWorker,
     BaseWorkerResult,
 )
+
+from deployments.lane import Lane
 
 POOL = "resident"
 
@@ -42,7 +40,7 @@ class ResidentResult(BaseWorkerResult):
 
 
 class ResidentWorker(BaseWorker[BaseJobConfiguration, BaseVariables, ResidentResult]):
-    """Runs flows of the work pool in threads of this process."""
+    """Runs flows of the work pool in lanes of this process."""
 
     type = "resident"
     job_configuration = BaseJobConfiguration
@@ -52,19 +50,19 @@ class ResidentWorker(BaseWorker[BaseJobConfiguration, BaseVariables, ResidentRes
         self,
         *,
         clock: Callable[[], datetime],
-        busy: set[UUID],
+        lanes: dict[UUID, Lane],
         **kwargs: Any,  # noqa: ANN401 - Prefect's own
     ) -> None:
         """Make a worker.
 
         Args:
             clock: aware UTC.
-            busy: the deployments whose runs are under way; it outlives this worker, as they do.
+            lanes: by deployment; they outlive this worker, as the runs in them do.
             **kwargs: of Prefect's BaseWorker.
         """
         super().__init__(work_pool_name=POOL, **kwargs)
         self._clock = clock
-        self._busy = busy
+        self._lanes = lanes
         self._flows: dict[UUID, Flow[..., Any]] = {}
         self._taken: dict[UUID, asyncio.Task[None]] = {}
 
@@ -106,15 +104,14 @@ class ResidentWorker(BaseWorker[BaseJobConfiguration, BaseVariables, ResidentRes
         deployment = flow_run.deployment_id or flow_run.flow_id
         flow = await self._flow_of(flow_run)
         await self._until_due(flow_run)
-        if deployment in self._busy:
+        lane = self._lanes.setdefault(deployment, Lane(flow.name))
+        if lane.busy:
             message = f"the previous run of {flow.name} is still busy"
             await self.client.set_flow_run_state(flow_run.id, Cancelled(message=message))
             logger.info("%s skipped: %s", flow_run.name, message)
             return ResidentResult(status_code=0, identifier=identifier)
-        self._busy.add(deployment)
         # The run may have been cancelled while it waited; the engine asks the server again.
-        done = _in_thread(flow, flow_run, after=lambda: self._busy.discard(deployment))
-        await asyncio.wrap_future(done)
+        await asyncio.wrap_future(lane.run(flow, flow_run))
         return ResidentResult(status_code=0, identifier=identifier)
 
     async def kill_infrastructure(
@@ -123,7 +120,7 @@ class ResidentWorker(BaseWorker[BaseJobConfiguration, BaseVariables, ResidentRes
         configuration: BaseJobConfiguration,
         grace_seconds: int = 30,
     ) -> None:
-        """Nothing to kill: the run is a thread of this process, its tasks end by their timeouts."""
+        """Nothing to kill: the run is in a thread of ours, and its tasks end by their timeouts."""
 
     async def _flow_of(self, flow_run: FlowRun) -> Flow[..., Any]:
         key = flow_run.deployment_id or flow_run.flow_id
@@ -138,32 +135,3 @@ class ResidentWorker(BaseWorker[BaseJobConfiguration, BaseVariables, ResidentRes
         due = flow_run.next_scheduled_start_time or flow_run.expected_start_time
         if due is not None:
             await anyio.sleep(max(0.0, due.timestamp() - self._clock().timestamp()))
-
-
-def _in_thread(
-    flow: Flow[..., Any], flow_run: FlowRun, *, after: Callable[[], None]
-) -> Future[None]:
-    """Run the flow in a daemon thread: a run that hangs must not keep the process from ending.
-
-    `after` is called when the run has really ended, whoever still waits for it by then.
-    """
-    done: Future[None] = Future()
-    # For a run of a deployment the engine keeps a thread with a websocket of its own, to hear of
-    # a suspension. A resident run cannot be suspended; the server knows its deployment anyway.
-    unobserved = flow_run.model_copy(update={"deployment_id": None})
-
-    def work() -> None:
-        try:
-            answer = run_flow(flow, flow_run=unobserved, return_type="state")
-            if asyncio.iscoroutine(answer):
-                asyncio.run(answer)
-        except BaseException as exc:  # noqa: BLE001 - handed to the worker, which reports it
-            done.set_exception(exc)
-        else:
-            done.set_result(None)
-        finally:
-            after()
-
-    done.set_running_or_notify_cancel()
-    Thread(target=work, name=f"flow {flow_run.name}", daemon=True).start()
-    return done

@@ -13,7 +13,8 @@ a page would look like a cluster with less load.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from typing import Final
 
 import polars as pl
@@ -21,10 +22,12 @@ import polars as pl
 from policy.errors import SkippableError
 from policy.frames import READINGS
 
-PAGE: Final = pl.Schema(
-    {name: kind for name, kind in READINGS.items() if name not in {"at", "pod"}}
+PAGE: Final = pl.Schema({name: kind for name, kind in READINGS.items() if name != "at"})
+_LINES: Final = pl.Schema({"page": pl.UInt32(), "line": pl.String()})
+_ROWS: Final = pl.Schema(
+    {"page": _LINES["page"], **{name: kind for name, kind in PAGE.items() if name != "pod"}}
 )
-_LABELS: Final = tuple(name for name in PAGE if name not in {"family", "value"})
+_LABELS: Final = tuple(name for name in _ROWS if name not in {"page", "family", "value"})
 
 _BLANK: Final = r"[ \t]*"
 _INSIDE: Final = r'(?:[^"\\]|\\.)*'
@@ -40,32 +43,55 @@ class UnreadablePage(SkippableError):  # noqa: N818 - named for what was met
     """What a pod sent is not a whole metrics page of Mimir or Cortex."""
 
 
-def read_page(page: bytes, *, families: Collection[str]) -> pl.DataFrame:
-    """The samples of the wanted families.
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Pages:
+    """What a number of pages said.
+
+    Attributes:
+        rows: READINGS without `at`, one row per sample, in no order. Labels without a column are
+            dropped and their rows kept apart, for the caller to sum.
+        refused: the pods whose page gave no rows, with one line that says why.
+    """
+
+    rows: pl.DataFrame
+    refused: Mapping[str, str]
+
+
+def read_pages(pages: Mapping[str, bytes], *, families: Collection[str]) -> Pages:
+    """The samples of the wanted families, of many pages in one go: small ones cost little then.
 
     Args:
-        page: a whole page in the Prometheus text format (OpenMetrics text is read too), UTF-8,
-            not compressed.
-        families: full sample names; those that the page lacks give no rows.
+        pages: by pod, whole pages in the Prometheus text format (OpenMetrics text is read too),
+            UTF-8, not compressed.
+        families: full sample names; those that a page lacks give no rows.
 
     Returns:
-        READINGS without `at` and `pod`, one row per sample, in no order. Labels without a column
-        are dropped and their rows kept apart, for the caller to sum. Samples that are NaN or
-        infinite are no measurement and give no row.
-
-    Raises:
-        UnreadablePage: the page is cut short, is not a page of Mimir or Cortex, or has a line of
-            a wanted family that cannot be understood.
+        The samples. Those that are NaN or infinite are no measurement and give no row. A page
+        that is cut short, is not one of Mimir or Cortex, or has a line of a wanted family that
+        cannot be understood, is refused and gives none at all.
     """
-    text = _text(page)
     names = "|".join(re.escape(name) for name in sorted(families))
-    if not names:
-        return pl.DataFrame(schema=PAGE)
-    lines = pl.Series("line", [text]).str.split("\n").explode()
     wanted = rf'^{_BLANK}(?:(?:{names})(?:[ \t{{]|$)|\{{{_BLANK}"(?:{names})")'
-    plain, rest = _read_plain(lines.filter(lines.str.contains(wanted)), names=names)
-    rows = pl.concat([plain, _read_any(rest, names=names)])
-    return rows.filter(pl.col("value").is_finite())
+    pods = tuple(pages)
+    refused: dict[str, str] = {}
+    found = [pl.DataFrame(schema=_LINES)]
+    for number, page in enumerate(pages.values()):
+        try:
+            text = _text(page)
+        except UnreadablePage as error:
+            refused[pods[number]] = str(error)
+            continue
+        lines = pl.Series("line", [text]).str.split("\n").explode()
+        lines = lines.filter(lines.str.contains(wanted)) if names else lines.clear()
+        found.append(lines.to_frame().select(_page_number(number), "line"))
+    plain, rest = _read_plain(pl.concat(found), names=names)
+    others, broken = _read_any(rest, names=names)
+    refused |= {pods[number]: why for number, why in broken.items()}
+    rows = pl.concat([plain, others]).filter(
+        pl.col("value").is_finite(), ~pl.col("page").is_in(list(broken))
+    )
+    pod = pl.Series("pod", pods, dtype=pl.String).gather(rows.get_column("page"))
+    return Pages(rows=rows.with_columns(pod).select(PAGE.names()), refused=refused)
 
 
 def _text(page: bytes) -> str:
@@ -89,14 +115,19 @@ def _text(page: bytes) -> str:
     return text
 
 
-def _read_plain(lines: pl.Series, *, names: str) -> tuple[pl.DataFrame, pl.Series]:
+def _page_number(number: int) -> pl.Expr:
+    return pl.lit(number, dtype=_LINES["page"]).alias("page")
+
+
+def _read_plain(lines: pl.DataFrame, *, names: str) -> tuple[pl.DataFrame, pl.DataFrame]:
     """The rows of the lines `family{label="value"} number`, and the lines in other shapes."""
-    one_label = (lines.str.count_matches('"', literal=True) == 2) & ~lines.str.contains(  # noqa: PLR2004
+    line = pl.col("line")
+    one_label = (line.str.count_matches('"', literal=True) == 2) & ~line.str.contains(  # noqa: PLR2004
         "\\", literal=True
     )
-    plain = lines.filter(one_label)
-    cut = pl.DataFrame({"line": plain}).with_columns(
-        plain.str.split_exact('"', 2).struct.rename_fields(["head", "inside", "tail"]).alias("cut")
+    lines = lines.with_columns(one_label.alias("plain"))
+    cut = lines.filter("plain").with_columns(
+        line.str.split_exact('"', 2).struct.rename_fields(["head", "inside", "tail"]).alias("cut")
     )
     heads = cut.select(pl.col("cut").struct.field("head").unique())
     heads = heads.with_columns(
@@ -112,34 +143,43 @@ def _read_plain(lines: pl.Series, *, names: str) -> tuple[pl.DataFrame, pl.Serie
             *(pl.when(pl.col("label") == name).then("inside").alias(name) for name in _LABELS),
         )
     )
-    known = (pl.col("family").is_not_null() & pl.col("value").is_not_null()).alias("known")
-    is_known = rows.select(known).to_series()
-    rest = pl.concat([lines.filter(~one_label), rows.get_column("line").filter(~is_known)])
-    return rows.filter(is_known).select(PAGE.names()), rest
+    known = rows.select(pl.col("family").is_not_null() & pl.col("value").is_not_null()).to_series()
+    rest = pl.concat(
+        [
+            frame.select(_LINES.names())
+            for frame in (lines.filter(~pl.col("plain")), rows.filter(~known))
+        ]
+    )
+    return rows.filter(known).select(_ROWS.names()), rest
 
 
-def _read_any(lines: pl.Series, *, names: str) -> pl.DataFrame:
-    """The rows of lines in any legal shape."""
+def _read_any(lines: pl.DataFrame, *, names: str) -> tuple[pl.DataFrame, dict[int, str]]:
+    """The rows of lines in any legal shape, and what is wrong with the pages of the others."""
     if lines.is_empty():
-        return pl.DataFrame(schema=PAGE)
+        return pl.DataFrame(schema=_ROWS), {}
     bare = rf"(?P<bare>{names}){_BLANK}(?:\{{(?P<pairs>{_PAIRS})\}}{_BLANK}|[ \t])"
     quoted = rf'\{{{_BLANK}"(?P<quoted>{names})"{_BLANK}(?:,(?P<others>{_PAIRS}))?\}}{_BLANK}'
     groups = (
-        lines.str.strip_chars_end("\r")
-        .str.extract_groups(rf"^{_BLANK}(?:{bare}|{quoted}){_BLANK}{_TAIL}")
-        .struct.unnest()
+        lines.with_columns(
+            pl.col("line")
+            .str.strip_chars_end("\r")
+            .str.extract_groups(rf"^{_BLANK}(?:{bare}|{quoted}){_BLANK}{_TAIL}")
+            .alias("groups")
+        )
+        .unnest("groups")
         .with_columns(
             pl.coalesce("bare", "quoted").alias("family"),
             pl.coalesce("pairs", "others").alias("pairs"),
             pl.col("value").cast(pl.Float64, strict=False),
-            lines.alias("line"),
         )
     )
-    broken = groups.filter(pl.any_horizontal(pl.col("family", "value").is_null()))
-    if not broken.is_empty():
-        shown = broken.item(0, "line")[:_MOST_SHOWN]
-        raise UnreadablePage(f"{broken.height} lines are not in the text format, first: {shown!r}")
-    return groups.with_columns(_label(name) for name in _LABELS).select(PAGE.names())
+    is_broken = pl.any_horizontal(pl.col("family", "value").is_null())
+    broken = groups.filter(is_broken).group_by("page").agg(pl.len(), pl.col("line").first())
+    rows = groups.filter(~is_broken).with_columns(_label(name) for name in _LABELS)
+    return rows.select(_ROWS.names()), {
+        number: f"{count} lines are not in the text format, first: {line[:_MOST_SHOWN]!r}"
+        for number, count, line in broken.iter_rows()
+    }
 
 
 def _label(name: str) -> pl.Expr:

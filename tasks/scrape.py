@@ -8,7 +8,8 @@ caller to judge.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
@@ -16,10 +17,12 @@ import httpx
 import polars as pl
 
 from policy.errors import OptimizerError
-from policy.frames import READINGS, UTC_TIME, empty
+from policy.frames import READINGS, empty
 from policy.scrape import FAMILIES, Scrape
-from tasks.exposition import read_page
+from tasks.exposition import read_pages
 from tasks.http import check, failure, shown
+
+READ_AT_ONCE_BYTES: Final = 8 * 2**20
 
 _TEXT: Final = {"Accept": "text/plain;version=0.0.4;q=1,*/*;q=0.1"}
 
@@ -46,47 +49,69 @@ async def scrape(
         The scrape. Pods that failed are in `failed`, all of them if need be.
     """
     began = clock()
+    pods = tuple(dict.fromkeys(endpoints))
+    failed: dict[str, str] = {}
+    readings = [empty(READINGS)]
     turns = asyncio.Semaphore(concurrency)
 
-    async def one(pod: str) -> pl.DataFrame | str:
+    async def one(pod: str) -> _Page | None:
         async with turns:
             try:
                 async with asyncio.timeout(timeout_seconds):
-                    page, at = await _page(pod, client=client, clock=clock)
-                return await asyncio.to_thread(_readings, page, pod=pod, at=at)
+                    return await _page(pod, client=client, clock=clock)
             except TimeoutError:
-                return f"{shown(httpx.URL(pod))} gave no whole page within {timeout_seconds:g} s"
+                url = shown(httpx.URL(pod))
+                failed[pod] = f"{url} gave no whole page within {timeout_seconds:g} s"
             except OptimizerError as error:
-                return " ".join(str(error).split())
+                failed[pod] = " ".join(str(error).split())
+            return None
 
-    pods = tuple(dict.fromkeys(endpoints))
-    outcomes = dict(zip(pods, await asyncio.gather(*map(one, pods)), strict=True))
-    pages = {pod: page for pod, page in outcomes.items() if isinstance(page, pl.DataFrame)}
+    async def read(batch: Sequence[_Page]) -> None:
+        rows, refused = await asyncio.to_thread(_readings, batch)
+        readings.append(rows)
+        failed.update(refused)
+
+    batch: list[_Page] = []
+    for answer in asyncio.as_completed(map(one, pods)):
+        if page := await answer:
+            batch.append(page)
+        if sum(len(page.body) for page in batch) >= READ_AT_ONCE_BYTES:
+            await read(batch)
+            batch = []
+    await read(batch)
     return Scrape(
         at=began,
-        readings=pl.concat([empty(READINGS), *pages.values()]),
-        answered=tuple(pages),
-        failed={pod: why for pod, why in outcomes.items() if isinstance(why, str)},
+        readings=pl.concat(readings),
+        answered=tuple(pod for pod in pods if pod not in failed),
+        failed={pod: failed[pod] for pod in pods if pod in failed},
     )
 
 
-async def _page(
-    pod: str, *, client: httpx.AsyncClient, clock: Callable[[], datetime]
-) -> tuple[bytes, datetime]:
+@dataclass(frozen=True, slots=True)
+class _Page:
     """The page of one pod and the moment its answer began."""
+
+    pod: str
+    body: bytes
+    at: datetime
+
+
+async def _page(pod: str, *, client: httpx.AsyncClient, clock: Callable[[], datetime]) -> _Page:
     url = f"{pod.rstrip('/')}/metrics"
     try:
         async with client.stream("GET", url, headers=_TEXT) as response:
             at = clock()
             check(response)
-            return await response.aread(), at
+            return _Page(pod, await response.aread(), at)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise failure(error, url=url) from error
 
 
-def _readings(page: bytes, *, pod: str, at: datetime) -> pl.DataFrame:
-    return (
-        read_page(page, families=FAMILIES)
-        .with_columns(pl.lit(at, dtype=UTC_TIME).alias("at"), pl.lit(pod).alias("pod"))
-        .select(READINGS.names())
+def _readings(batch: Sequence[_Page]) -> tuple[pl.DataFrame, Mapping[str, str]]:
+    """READINGS of the pages, and why some of them have none."""
+    pages = read_pages({page.pod: page.body for page in batch}, families=FAMILIES)
+    moments = pl.DataFrame(
+        {"pod": [page.pod for page in batch], "at": [page.at for page in batch]},
+        schema={"pod": READINGS["pod"], "at": READINGS["at"]},
     )
+    return pages.rows.join(moments, on="pod").select(READINGS.names()), pages.refused

@@ -18,7 +18,7 @@ from policy import signals
 from policy.demand import demand
 from policy.frames import LIMITS, READINGS, SAMPLES
 from policy.scrape import FAMILIES, Scrape
-from tasks.exposition import read_page
+from tasks.exposition import read_pages
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 SECONDS = 15.0
@@ -46,13 +46,10 @@ def captured(name: str) -> str:
 
 def scrape(pages: Mapping[str, str], *, at: datetime = NOON, failed: Iterable[str] = ()) -> Scrape:
     """A scrape of these pages, by pod."""
-    frames = [
-        read_page(page.encode(), families=FAMILIES)
-        .with_columns(pl.lit(at, dtype=READINGS["at"]).alias("at"), pl.lit(pod).alias("pod"))
-        .select(READINGS.names())
-        for pod, page in pages.items()
-    ]
-    readings = pl.concat([pl.DataFrame(schema=READINGS), *frames])
+    read = read_pages({pod: page.encode() for pod, page in pages.items()}, families=FAMILIES)
+    assert not read.refused
+    at_that_time = pl.lit(at, dtype=READINGS["at"]).alias("at")
+    readings = read.rows.with_columns(at_that_time).select(READINGS.names())
     return Scrape(
         at=at, readings=readings, answered=tuple(pages), failed=dict.fromkeys(failed, "refused")
     )

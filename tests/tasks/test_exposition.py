@@ -16,7 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from policy.frames import READINGS
 from policy.scrape import FAMILIES
-from tasks.exposition import PAGE, UnreadablePage, read_page
+from tasks.exposition import PAGE, read_pages
 
 PAGES = Path(__file__).parent.parent / "fixtures" / "metrics"
 COLUMNS = ("user", "reason", "limit", "limit_name", "sha256")
@@ -37,6 +37,19 @@ def by_prometheus_client(page: bytes, *, families: Collection[str]) -> Counter[R
         for sample in family.samples
         if sample.name in families and math.isfinite(sample.value)
     )
+
+
+class Refused(Exception):  # noqa: N818
+    """The only page was refused."""
+
+
+def read_page(page: bytes, *, families: Collection[str]) -> pl.DataFrame:
+    """The rows of the only page."""
+    read = read_pages({"pod": page}, families=families)
+    for why in read.refused.values():
+        raise Refused(why)
+    assert set(read.rows["pod"]) <= {"pod"}
+    return read.rows.drop("pod")
 
 
 def bag(page: bytes, *, families: Collection[str] = FAMILIES) -> Counter[Row]:
@@ -85,7 +98,7 @@ def test_a_page_of_two_thousand_tenants_reads_as_the_reference_parser_reads_it()
 def test_the_columns_are_those_of_the_readings_without_time_and_pod() -> None:
     frame = read_page(captured("mimir-all-10-tenants.prom.gz"), families=FAMILIES)
 
-    assert frame.schema == PAGE
+    assert frame.schema == pl.Schema({k: v for k, v in PAGE.items() if k != "pod"})
     assert frame.columns == [name for name in READINGS if name not in {"at", "pod"}]
 
 
@@ -173,7 +186,7 @@ def test_without_wanted_families_there_are_no_rows() -> None:
     frame = read_page(b"cortex_overrides 1\n", families=())
 
     assert frame.is_empty()
-    assert frame.schema == PAGE
+    assert frame.schema == pl.Schema({k: v for k, v in PAGE.items() if k != "pod"})
 
 
 @pytest.mark.parametrize(
@@ -196,14 +209,14 @@ def test_without_wanted_families_there_are_no_rows() -> None:
     ],
 )
 def test_a_page_that_cannot_be_trusted_is_refused_with_a_reason(page: bytes, says: str) -> None:
-    with pytest.raises(UnreadablePage, match=says):
+    with pytest.raises(Refused, match=says):
         read_page(page, families=FAMILIES)
 
 
 def test_an_error_shows_only_the_beginning_of_a_broken_line() -> None:
     page = b"cortex_overrides{" + b"x" * 10_000 + b"\n"
 
-    with pytest.raises(UnreadablePage) as caught:
+    with pytest.raises(Refused) as caught:
         read_page(page, families=FAMILIES)
 
     assert len(str(caught.value)) < 250
@@ -220,6 +233,26 @@ def test_an_error_shows_only_the_beginning_of_a_broken_line() -> None:
 )
 def test_a_line_of_a_megabyte_is_read_in_linear_time(line: bytes) -> None:
     assert read_page(line, families=FAMILIES).get_column("value").to_list() == [1.0]
+
+
+def test_of_pages_read_together_a_broken_one_loses_only_itself() -> None:
+    pages = {
+        "a": b'cortex_overrides{user="x"} 1\n',
+        "cut": b'cortex_overrides{user="x"} 2',
+        "broken": b'cortex_overrides{user="x"} 3\ncortex_overrides{user="y" 4\n',
+        "b": b'cortex_overrides{user="x",limit_name="l"} 5\ncortex_overrides{user="y"} 6\n',
+    }
+
+    read = read_pages(pages, families=FAMILIES)
+
+    assert sorted(read.rows.select("pod", "user", "value").iter_rows()) == [
+        ("a", "x", 1.0),
+        ("b", "x", 5.0),
+        ("b", "y", 6.0),
+    ]
+    assert set(read.refused) == {"cut", "broken"}
+    assert "cut short" in read.refused["cut"]
+    assert "not in the text format" in read.refused["broken"]
 
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
