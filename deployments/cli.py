@@ -96,8 +96,8 @@ app.command(rich_help_panel=CHECKING)(doctor)
 app.add_typer(config_commands, name="config", rich_help_panel=CHECKING)
 
 
-def main() -> None:
-    """The console script."""
+def run() -> None:
+    """Run the command of the command line."""
     try:
         app()
     finally:

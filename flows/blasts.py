@@ -12,22 +12,30 @@ from flows.runtime import Runtime
 from policy.breaker import blasting
 from policy.settings import Settings
 from policy.signals import INGESTION_RATE
-from storage.samples import baseline
+from storage.samples import baseline, newest_values
 
 USUAL_WINDOW: Final = timedelta(hours=6)
 FRESH: Final = timedelta(minutes=2)
+BUCKET_SECONDS: Final = 300  # of the history's 5-minute means
 
 
 def blasts_now(runtime: Runtime, settings: Settings, *, now: datetime) -> pl.DataFrame:
     """BLASTS of this moment, by samples no older than two minutes."""
-    usual = baseline(
-        runtime.database, now=now, window=USUAL_WINDOW, fresh=FRESH, signal=INGESTION_RATE
-    )
+    newest = newest_values(runtime.database, now=now, fresh=FRESH, signal=INGESTION_RATE)
     breaker = settings.circuit_breaker
     return blasting(
-        usual.with_columns(signal=pl.lit(INGESTION_RATE)),
-        baseline=usual,
-        current=limits_in_force(runtime, usual["tenant"]),
+        newest,
+        baseline=_usual(runtime, now=now),
+        current=limits_in_force(runtime, newest["tenant"]),
         multiplier=breaker.auto_config.limit_multipliers.ingestion_rate_multiplier,
         absolute_threshold=breaker.blast_protection.ingestion_spike_threshold,
     )
+
+
+def _usual(runtime: Runtime, *, now: datetime) -> pl.DataFrame:
+    """The baseline, asked for once per bucket: it is made of complete ones."""
+    bucket = int(now.timestamp() // BUCKET_SECONDS)
+    if runtime.memory.usual is None or runtime.memory.usual[0] != bucket:
+        usual = baseline(runtime.database, now=now, window=USUAL_WINDOW, signal=INGESTION_RATE)
+        runtime.memory.usual = (bucket, usual)
+    return runtime.memory.usual[1]

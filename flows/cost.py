@@ -23,7 +23,7 @@ HOURS_BACK: Final = 24
 HOUR: Final = timedelta(hours=1)
 
 
-@flow(name="cost", timeout_seconds=600, validate_parameters=False)
+@flow(name="cost", timeout_seconds=600, validate_parameters=False, persist_result=False)
 async def cost() -> None:
     """Price the complete hours of the last day that have no price yet, and tell."""
     runtime = current()

@@ -11,7 +11,7 @@ from tasks.record import rolled_up
 from tasks.tell import table, tell
 
 
-@flow(name="maintain", timeout_seconds=1800, validate_parameters=False)
+@flow(name="maintain", timeout_seconds=1800, validate_parameters=False, persist_result=False)
 async def maintain() -> None:
     """Roll up, forget what is past its retention, fold the log into the file."""
     runtime = current()

@@ -29,7 +29,7 @@ from tasks.say import say
 from tasks.tell import tell
 
 
-@flow(name="optimize", timeout_seconds=600, validate_parameters=False)
+@flow(name="optimize", timeout_seconds=600, validate_parameters=False, persist_result=False)
 async def optimize() -> None:
     """Read the limits in force, decide every limit from its history, record, publish, tell."""
     runtime = current()

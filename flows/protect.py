@@ -29,7 +29,7 @@ from tasks.tell import tell
 HELD_FOR: Final = timedelta(minutes=5)
 
 
-@flow(name="protect", timeout_seconds=120, validate_parameters=False)
+@flow(name="protect", timeout_seconds=120, validate_parameters=False, persist_result=False)
 async def protect() -> None:
     """Collect, hold the limits of tenants that blast, settle the newest revision, publish, tell."""
     runtime = current()

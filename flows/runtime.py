@@ -48,6 +48,7 @@ class Memory:
             that the same things give again: nothing to say, or a dry run's preview.
         refused: why the newest plan was refused, so that it is said once.
         blasting: the tenants that blasted in the newest look, so that each is told once.
+        usual: what is usual for each tenant, and the number of the bucket it was asked for in.
     """
 
     scrape: Scrape | None = None
@@ -57,6 +58,7 @@ class Memory:
     planned: tuple[object, Publication] | None = None
     refused: tuple[str, ...] = ()
     blasting: frozenset[str] = frozenset()
+    usual: tuple[int, pl.DataFrame] | None = None
 
 
 @dataclass(slots=True, kw_only=True)

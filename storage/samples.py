@@ -12,19 +12,11 @@ from typing import Final
 
 import polars as pl
 
-from policy.frames import HISTORY, SAMPLES, UTC_TIME
+from policy.frames import HISTORY, SAMPLES
 from policy.signals import BLASTING, PRESSURE_ON, SERIES
 from storage.database import Database, read_frame, write_frame
 
-BASELINE: Final = pl.Schema(
-    {
-        "tenant": pl.String(),
-        "at": UTC_TIME,
-        "value": pl.Float64(),
-        "baseline": pl.Float64(),
-        "points": pl.Int64(),
-    }
-)
+BASELINE: Final = pl.Schema({"tenant": pl.String(), "baseline": pl.Float64(), "points": pl.Int64()})
 USAGE: Final = pl.Schema(
     {"tenant": pl.String(), "value_seconds": pl.Float64(), "covered_seconds": pl.Float64()}
 )
@@ -109,23 +101,21 @@ USAGE_BETWEEN: Final = """
     group by tenant
     order by tenant
 """
+NEWEST_VALUES: Final = """
+    select max("at") as "at", tenant, any_value(signal) as signal,
+        arg_max(value, "at") as value, arg_max(coverage, "at") as coverage
+    from samples
+    where signal = $signal and "at" >= $fresh and "at" <= $now
+    group by tenant
+    order by tenant
+"""
 BASELINES: Final = """
-    with newest as (
-        select tenant, max("at") as "at", arg_max(value, "at") as value
-        from samples
-        where signal = $signal and "at" >= $fresh and "at" <= $now
-        group by tenant
-    ),
-    usual as (
-        select tenant, median(mean) as baseline, count(*) as points
-        from demand_5m
-        where signal = $signal
-          and "at" >= $since
-          and "at" < time_bucket(interval '5 minutes', $now::timestamptz)
-        group by tenant
-    )
-    select tenant, newest."at", value, baseline, coalesce(points, 0) as points
-    from newest left join usual using (tenant)
+    select tenant, median(mean) as baseline, count(*) as points
+    from demand_5m
+    where signal = $signal
+      and "at" >= $since
+      and "at" < time_bucket(interval '5 minutes', $now::timestamptz)
+    group by tenant
     order by tenant
 """
 
@@ -190,18 +180,19 @@ def usage_between(
     return read_frame(database, USAGE_BETWEEN, [signal, start, end], schema=USAGE)
 
 
-def baseline(
-    database: Database, *, now: datetime, window: timedelta, fresh: timedelta, signal: str
+def newest_values(
+    database: Database, *, now: datetime, fresh: timedelta, signal: str
 ) -> pl.DataFrame:
-    """Each tenant's newest sample, and what is usual for it (BASELINE).
+    """Each tenant's newest sample of the signal that is as young as `fresh` (SAMPLES)."""
+    moments: dict[str, object] = {"signal": signal, "fresh": now - fresh, "now": now}
+    return read_frame(database, NEWEST_VALUES, moments, schema=SAMPLES)
 
-    The baseline is the median of the 5-minute means of the window, the running five minutes
-    excluded; it is null where `points`, the number of those means, is 0. A tenant without a
-    sample as young as `fresh` has no row.
+
+def baseline(database: Database, *, now: datetime, window: timedelta, signal: str) -> pl.DataFrame:
+    """What is usual for each tenant (BASELINE).
+
+    That is the median of the 5-minute means of the window, the running five minutes excluded;
+    `points` is the number of those means.
     """
-    return read_frame(
-        database,
-        BASELINES,
-        {"signal": signal, "since": now - window, "fresh": now - fresh, "now": now},
-        schema=BASELINE,
-    )
+    moments: dict[str, object] = {"signal": signal, "since": now - window, "now": now}
+    return read_frame(database, BASELINES, moments, schema=BASELINE)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import Annotated
 
 import typer
@@ -22,9 +21,6 @@ def up(config: ConfigOption = None, *, simulate: SimulateOption = False) -> None
 
     In the mode dry-run, the default, nothing is published.
     """
-    # A run of `protect` makes two hundred small frames; handing each to a pool of threads costs a
-    # fifth of its CPU. Polars reads this at its first work; whoever has large frames may set it.
-    os.environ.setdefault("POLARS_MAX_THREADS", "1")
     from deployments.up import run_up  # noqa: PLC0415 - other commands need not wait for it
 
     raise typer.Exit(run_up(config=config, simulate=simulate))

@@ -380,7 +380,7 @@ def test_a_reader_that_goes_away_is_no_error(history: Path) -> None:
     `mlo sql … | head` must not end in a traceback.
     """
     question = "select repeat('x', 100) from range(20000)"
-    code = "from deployments.cli import main; main()"
+    code = "from deployments.__main__ import main; main()"
     command = f"{sys.executable} -c '{code}' sql \"{question}\" | head -1"
 
     ended = subprocess.run(

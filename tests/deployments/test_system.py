@@ -132,6 +132,13 @@ def test_the_first_runs_of_optimize_and_cost_happen_at_once(system: System) -> N
     system.until("artifacts of optimize, cost and protect", both_told)
 
 
+def test_nothing_is_written_outside_the_data_folder(system: System) -> None:
+    system.until("a completed run", lambda: bool(system.scheduled_and_completed()))
+
+    left = {path.name for path in system.folder.iterdir()}
+    assert left == {"data", "out.txt", "err.txt"}
+
+
 def test_limits_are_published_and_every_process_confirms_them(system: System) -> None:
     system.until("a confirmed revision", lambda: "confirmed: 6 pods" in system.words())
 
