@@ -26,8 +26,7 @@ APPEND_SAMPLES: Final = "insert into samples by name select * from incoming"
 # meanwhile deletes only the marks that it saw.
 MARK_UNROLLED: Final = """
     insert into unrolled_buckets by name
-    select distinct time_bucket(interval '5 minutes', "at") as "at"
-    from incoming
+    select "at" from (select unnest($buckets::timestamptz[]) as "at")
     where "at" >= coalesce(
         (select "at" from watermarks where name = 'samples_kept_since'), '-infinity'
     )
@@ -132,9 +131,10 @@ def append_samples(database: Database, frame: pl.DataFrame) -> None:
         raise ValueError(f"samples: the value of signal {broken['signal'][0]} is not finite")
     if measured.is_empty():
         return
+    buckets = measured["at"].dt.truncate("5m").unique().to_list()
     with database.transaction() as cursor:
         write_frame(cursor, APPEND_SAMPLES, measured)
-        write_frame(cursor, MARK_UNROLLED, measured)
+        cursor.execute(MARK_UNROLLED, {"buckets": buckets})
 
 
 def history(

@@ -2,9 +2,9 @@
 
 A page of a big cluster has a hundred thousand samples and one in six is of use, so the page is
 never parsed as a whole: its lines are cut and chosen in bulk, and only the chosen ones are taken
-apart. A line in the shape that the Go client writes, with one label, is cut at its quotes; every
-other legal shape (escapes, blanks, several labels, timestamps, exemplars, quoted names) goes
-through regular expressions that run in linear time.
+apart. Lines in the shape that the Go client writes are cut at their quotes; every other legal
+shape (escapes, blanks, timestamps, exemplars, quoted names) goes through regular expressions
+that run in linear time.
 
 A page that is cut short, is not text, or comes from another program is refused as a whole: half
 a page would look like a cluster with less load.
@@ -31,11 +31,13 @@ _LABELS: Final = tuple(name for name in _ROWS if name not in {"page", "family", 
 
 _BLANK: Final = r"[ \t]*"
 _INSIDE: Final = r'(?:[^"\\]|\\.)*'
-_NAME: Final = rf'(?:[a-zA-Z_][a-zA-Z0-9_]*|"{_INSIDE}")'
+_LABEL: Final = "[a-zA-Z_][a-zA-Z0-9_]*"
+_NAME: Final = rf'(?:{_LABEL}|"{_INSIDE}")'
 _PAIR: Final = rf'{_BLANK}{_NAME}{_BLANK}={_BLANK}"{_INSIDE}"{_BLANK}'
 _PAIRS: Final = rf"(?:{_PAIR}(?:,{_PAIR})*,?)?{_BLANK}"
 _TAIL: Final = r"(?P<value>[^ \t#]+)(?:[ \t]+[-+.0-9eE]+)?[ \t]*(?:#.*)?$"
 _OURS: Final = re.compile(r'^[ \t]*(?:\{[ \t]*")?cortex_', re.MULTILINE)
+_MOST_LABELS: Final = 6  # a line with more is rare and goes through the regular expressions
 _MOST_SHOWN: Final = 120  # characters of a broken line in an error
 
 
@@ -84,10 +86,10 @@ def read_pages(pages: Mapping[str, bytes], *, families: Collection[str]) -> Page
         lines = pl.Series("line", [text]).str.split("\n").explode()
         lines = lines.filter(lines.str.contains(wanted)) if names else lines.clear()
         found.append(lines.to_frame().select(_page_number(number), "line"))
-    plain, rest = _read_plain(pl.concat(found), names=names)
+    cut, rest = _read_cut(pl.concat(found), names=names)
     others, broken = _read_any(rest, names=names)
     refused |= {pods[number]: why for number, why in broken.items()}
-    rows = pl.concat([plain, others]).filter(
+    rows = pl.concat([*cut, others]).filter(
         pl.col("value").is_finite(), ~pl.col("page").is_in(list(broken))
     )
     pod = pl.Series("pod", pods, dtype=pl.String).gather(rows.get_column("page"))
@@ -119,38 +121,62 @@ def _page_number(number: int) -> pl.Expr:
     return pl.lit(number, dtype=_LINES["page"]).alias("page")
 
 
-def _read_plain(lines: pl.DataFrame, *, names: str) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """The rows of the lines `family{label="value"} number`, and the lines in other shapes."""
+def _read_cut(lines: pl.DataFrame, *, names: str) -> tuple[list[pl.DataFrame], pl.DataFrame]:
+    """The rows of the lines in the Go client's shape, cut at their quotes; the other lines.
+
+    Without a backslash in the line each quote opens or closes a value, whatever is inside.
+    """
     line = pl.col("line")
-    one_label = (line.str.count_matches('"', literal=True) == 2) & ~line.str.contains(  # noqa: PLR2004
-        "\\", literal=True
-    )
-    lines = lines.with_columns(one_label.alias("plain"))
-    cut = lines.filter("plain").with_columns(
-        line.str.split_exact('"', 2).struct.rename_fields(["head", "inside", "tail"]).alias("cut")
-    )
-    heads = cut.select(pl.col("cut").struct.field("head").unique())
+    quotes = line.str.count_matches('"', literal=True)
+    cuttable = ~line.str.contains("\\", literal=True)
+    lines = lines.with_columns(pl.when(cuttable).then(quotes // 2).otherwise(0).alias("labels"))
+    rows: list[pl.DataFrame] = []
+    rest: list[pl.DataFrame] = []
+    for (labels,), group in lines.partition_by("labels", as_dict=True).items():
+        if not 1 <= int(labels) <= _MOST_LABELS:
+            rest.append(group.select(_LINES.names()))
+            continue
+        found, others = _read_labels(group, labels=int(labels), names=names)
+        rows.append(found)
+        rest.append(others)
+    return rows, pl.concat([pl.DataFrame(schema=_LINES), *rest])
+
+
+def _read_labels(
+    lines: pl.DataFrame, *, labels: int, names: str
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The rows of lines with so many labels, and the lines that have another shape after all."""
+    fields = [field for n in range(labels) for field in (f"before{n}", f"inside{n}")]
+    cut = lines.with_columns(
+        pl.col("line")
+        .str.split_exact('"', 2 * labels)
+        .struct.rename_fields([*fields, "tail"])
+        .alias("cut")
+    ).unnest("cut")
+    before = [f"before{n}" for n in range(labels)]
+    # There are few different ones, so only those are taken apart.
+    heads = cut.select(before).unique()
+    first = rf"^(?P<family>{names})\{{(?P<label0>{_LABEL})=$"
     heads = heads.with_columns(
-        pl.col("head")
-        .str.extract_groups(rf"^(?P<family>{names})\{{(?P<label>[a-zA-Z_][a-zA-Z0-9_]*)=$")
-        .alias("groups")
-    ).unnest("groups")
-    rows = (
-        cut.unnest("cut")
-        .join(heads, on="head", how="left", maintain_order="none")
-        .with_columns(
-            pl.col("tail").str.strip_prefix("} ").cast(pl.Float64, strict=False).alias("value"),
-            *(pl.when(pl.col("label") == name).then("inside").alias(name) for name in _LABELS),
-        )
+        pl.col("before0").str.extract_groups(first).struct.unnest(),
+        *(
+            pl.col(f"before{n}").str.extract(rf"^,({_LABEL})=$").alias(f"label{n}")
+            for n in range(1, labels)
+        ),
     )
-    known = rows.select(pl.col("family").is_not_null() & pl.col("value").is_not_null()).to_series()
-    rest = pl.concat(
-        [
-            frame.select(_LINES.names())
-            for frame in (lines.filter(~pl.col("plain")), rows.filter(~known))
-        ]
+    rows = cut.join(heads, on=before, how="left", maintain_order="none").with_columns(
+        pl.col("tail").str.strip_prefix("} ").cast(pl.Float64, strict=False).alias("value"),
+        *(_inside(name, labels=labels) for name in _LABELS),
     )
-    return rows.filter(known).select(_ROWS.names()), rest
+    needed = ("family", "value", *(f"label{n}" for n in range(labels)))
+    known = rows.select(pl.all_horizontal(pl.col(needed).is_not_null())).to_series()
+    return rows.filter(known).select(_ROWS.names()), rows.filter(~known).select(_LINES.names())
+
+
+def _inside(name: str, *, labels: int) -> pl.Expr:
+    """The value of the label of that name, null where no label has it."""
+    found = [pl.when(pl.col(f"label{n}") == name).then(f"inside{n}") for n in range(labels)]
+    return pl.coalesce(found).alias(name)
 
 
 def _read_any(lines: pl.DataFrame, *, names: str) -> tuple[pl.DataFrame, dict[int, str]]:
