@@ -24,6 +24,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 from policy.demand import demand
+from policy.scrape import Pod
 from storage.database import Database
 from storage.samples import append_samples
 from tasks.http import mimir_client
@@ -104,7 +105,7 @@ async def measure(tenants: int, *, port: int) -> None:
         *(f"distributor-{n}" for n in range(DISTRIBUTORS)),
         *(f"ingester-zone-{n % 3}-{n // 3}" for n in range(INGESTERS)),
     ]
-    pods = [f"http://127.0.0.1:{port}/{name}" for name in names]
+    pods = [Pod(name=name, url=f"http://127.0.0.1:{port}/{name}") for name in names]
     with tempfile.TemporaryDirectory() as folder:
         database = Database.open(f"{folder}/history.duckdb", clock=clock)
         async with mimir_client(timeout_seconds=60, headers={}) as client:

@@ -15,11 +15,14 @@ from typing import Annotated, Any, Final
 import typer
 from typer.core import TyperGroup
 
+from deployments.commands.cardinality import cardinality_of
 from deployments.commands.config import config_commands
 from deployments.commands.diff import diff
 from deployments.commands.doctor import doctor
 from deployments.commands.explain import explain
+from deployments.commands.limits import limits
 from deployments.commands.options import CHECKING, CONFIG_HELP, LOOKING, RUNNING, Code, say
+from deployments.commands.query_log import query_log
 from deployments.commands.recommend import recommend
 from deployments.commands.running import up
 from deployments.commands.sql import sql
@@ -91,6 +94,9 @@ app.command(rich_help_panel=LOOKING)(tenants)
 app.command(rich_help_panel=LOOKING)(recommend)
 app.command(rich_help_panel=LOOKING)(explain)
 app.command(rich_help_panel=LOOKING)(diff)
+app.command(rich_help_panel=LOOKING)(limits)
+app.command("cardinality", rich_help_panel=LOOKING)(cardinality_of)
+app.command(rich_help_panel=LOOKING)(query_log)
 app.command(rich_help_panel=LOOKING)(sql)
 app.command(rich_help_panel=CHECKING)(doctor)
 app.add_typer(config_commands, name="config", rich_help_panel=CHECKING)

@@ -18,6 +18,7 @@ from deployments.checks.check import Check, failed
 from deployments.checks.here import check_history, check_packages, check_settings, check_sink
 from deployments.checks.mimir import check_mimir
 from deployments.checks.ports import check_endpoint, check_prefect
+from deployments.checks.promql import check_promql
 from deployments.output import Column, Format, show
 from policy.errors import ConfigError
 from tasks.settings import load_settings
@@ -42,11 +43,12 @@ async def examine(config: Path | None, *, environ: Mapping[str, str]) -> list[Ch
             check_packages(),
             failed("settings", "; ".join(str(refusal).splitlines()), mend=mend),
         ]
-    history, endpoint, prefect, mimir = await asyncio.gather(
+    history, endpoint, prefect, mimir, promql = await asyncio.gather(
         asyncio.to_thread(check_history, settings.storage.url),
         check_endpoint(settings),
         check_prefect(settings, environ=environ),
         check_mimir(settings),
+        check_promql(settings),
     )
     return [
         check_packages(),
@@ -56,6 +58,7 @@ async def examine(config: Path | None, *, environ: Mapping[str, str]) -> list[Ch
         endpoint,
         prefect,
         *mimir,
+        *promql,
     ]
 
 

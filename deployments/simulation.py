@@ -68,6 +68,7 @@ class Simulation:
         return {
             "synthetic.enabled": True,
             "mode": mode,
+            "metricsSource": "scrape",
             "mimir.endpoints": endpoints(self.port),
             "mimir.headers": {},
             "publish.sink": "file",

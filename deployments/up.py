@@ -43,6 +43,7 @@ from policy.settings import Settings
 from storage.database import Database
 from storage.origin import claim
 from storage.serve import serving
+from tasks.discover import asks_kubernetes
 from tasks.settings import SettingsSource, origins
 from tasks.telemetry import Telemetry
 
@@ -158,7 +159,6 @@ def _data_folder(settings: Settings) -> Path:
 
 def _where_to_look(settings: Settings, *, api_url: str, simulation: Simulation | None) -> str:
     here = f"http://{settings.server.host}:{settings.server.port}"
-    mimir = settings.mimir.endpoints
     kind = "simulated Mimir" if simulation else "Mimir"
     look = f"mlo --config {simulation.config} doctor" if simulation else "mlo doctor"
     writes = "publishes to" if settings.mode == "prod" else "would publish to"
@@ -167,7 +167,7 @@ def _where_to_look(settings: Settings, *, api_url: str, simulation: Simulation |
         + (f" {settings.publish.file.path}" if settings.publish.sink == "file" else ""),
         "Prefect UI": api_url.removesuffix("/api"),
         "metrics": f"{here}/metrics   health {here}/health   ready {here}/ready",
-        kind: f"{len(mimir)} processes, the first is {mimir[0]}",
+        kind: _which_mimir(settings),
         "history": f'{settings.storage.url}   mlo sql "from v_decisions"',
         "look": f"mlo recommend   mlo tenants   mlo explain TENANT   {look}",
         "runs": ", ".join(
@@ -182,6 +182,13 @@ def _where_to_look(settings: Settings, *, api_url: str, simulation: Simulation |
     width = max(map(len, lines))
     shown = (f"  {name:<{width}}  {text}" for name, text in lines.items())
     return "\n".join(["Mimir Limit Optimizer is up.", *shown, "Ctrl-C ends everything.", ""])
+
+
+def _which_mimir(settings: Settings) -> str:
+    if asks_kubernetes(settings, environ=os.environ):
+        return f"as Kubernetes finds it in namespace {settings.metrics_discovery.namespace}"
+    mimir = settings.mimir.endpoints
+    return f"{len(mimir)} processes, the first is {mimir[0]}"
 
 
 def run_up(*, config: Path | None, simulate: bool) -> int:

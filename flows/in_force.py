@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import polars as pl
 
 from flows.runtime import Runtime
@@ -21,9 +23,17 @@ def standing_limits(runtime: Runtime) -> pl.DataFrame:
     return last_written(runtime.database) if known is None else known
 
 
-def limits_in_force(runtime: Runtime, tenants: pl.Series) -> pl.DataFrame:
-    """LIMITS that these tenants have now: what we published over what the operator set."""
-    own = beneath(observed_limits(runtime.database), tenants=tenants, limits=SIZED)
+def limits_in_force(
+    runtime: Runtime, tenants: pl.Series, *, limits: Collection[str] = SIZED
+) -> pl.DataFrame:
+    """LIMITS that these tenants have now: what we published over what the operator set.
+
+    Args:
+        runtime: what remembers both.
+        tenants: whose.
+        limits: which are asked for; what we published of others is told too.
+    """
+    own = beneath(observed_limits(runtime.database), tenants=tenants, limits=sorted(limits))
     ours = standing_limits(runtime).filter(pl.col("tenant").is_in(tenants.implode()))
     return overlaid(own, above=ours)
 

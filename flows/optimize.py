@@ -10,19 +10,22 @@ from flows.in_force import standing_limits
 from flows.publishing import publish_layers, take_stock
 from flows.runtime import Run, Runtime, current, look
 from flows.words import optimize_lines, optimize_report, publication_lines
+from policy.activity import GONE, states
 from policy.document import parse
 from policy.effective import as_optimized, beneath, observed_beneath, overlaid
 from policy.frames import LIMITS
 from policy.recommend import optimized_layer, recommend
-from policy.rules import Rules
 from policy.settings import Settings, format_duration
-from policy.signals import SIZED
-from policy.tenancy import in_scope, tier_layer, tiers
+from policy.sources import disagreements, told_by_us
+from policy.tenancy import looked_after, tier_layer, tiers
+from policy.tuned import catalogue_of, rules_of, tuned
+from policy.versions import known_to_all
 from storage.layers import read_layers
 from storage.limits import observed_limits
 from storage.maintenance import snapshot
 from storage.revisions import newest_confirmed, newest_revision
 from storage.samples import history
+from storage.tenants import activity as tenant_activity
 from tasks.collect import LoadedLimits, read_limits
 from tasks.record import record, record_observed, rolled_up
 from tasks.say import say
@@ -39,7 +42,7 @@ async def optimize() -> None:
             runtime.memory.scrape = await look(runtime, settings)
         # What stands must be known first: in Mimir's answer our own word looks like any other.
         stands = await take_stock(runtime, run, settings)
-        loaded = await read_limits(settings.mimir)
+        loaded = await read_limits(settings, clock=runtime.clock, seen=runtime.memory.scrape)
         await observe(runtime, loaded, stands=stands)
         decisions, news = await decide(runtime, run, settings)
         say(optimize_lines(news, decisions=decisions))
@@ -49,6 +52,7 @@ async def optimize() -> None:
             optimize_report(
                 decisions,
                 publication=publication,
+                differing=disagreements([*loaded.told, told_by_us(stands)]),
                 window=format_duration(settings.trend_analysis.analysis_window),
                 now=runtime.clock(),
             ),
@@ -74,6 +78,7 @@ async def observe(runtime: Runtime, loaded: LoadedLimits, *, stands: pl.DataFram
         published=published,
         defaults=loaded.defaults,
         remembered=observed_limits(runtime.database),
+        known=loaded.known,
     )
     runtime.memory.versions = loaded.versions
     await record_observed(observed, database=runtime.database, at=runtime.clock())
@@ -87,8 +92,14 @@ async def decide(
     await rolled_up(runtime.database, at=now)
     before = read_layers(runtime.database, now=now)
     window = settings.trend_analysis.analysis_window
-    measured = history(runtime.database, now=now, window=window, limits=SIZED)
-    tenants = _scope(pl.concat([measured["tenant"], before["tenant"]]).unique(), settings)
+    ours = tuned(settings.limits)
+    known = known_to_all(runtime.memory.versions, catalogue=catalogue_of(settings.limits))
+    sized = {limit: signal for limit, signal in ours.items() if limit in known}
+    measured = history(runtime.database, now=now, window=window, limits=sized)
+    tenants = looked_after(
+        pl.concat([measured["tenant"], before["tenant"]]).unique(), settings=settings
+    )
+    activity = _activity(runtime, settings)
     members = tiers(tenants, mapping=settings.tenant_tier_mapping)
     tier_rows = tier_layer(
         members,
@@ -96,16 +107,20 @@ async def decide(
         written_at=now,
     )
     in_scope_now = pl.col("tenant").is_in(tenants.implode())
+    # What was decided for a tenant that is gone ends: who returns is met as it is then.
+    there = ~pl.col("tenant").is_in(activity.filter(state=GONE)["tenant"].implode())
+    is_ours = pl.col("limit").is_in(list(ours))
     # What a tier says too is the tier's word, and changes with it.
-    optimized = before.filter((pl.col("layer") == "optimized") & in_scope_now).join(
-        tier_rows, on=LIMITS.names(), how="anti"
-    )
+    optimized = before.filter(
+        (pl.col("layer") == "optimized") & in_scope_now & there & is_ours
+    ).join(tier_rows, on=LIMITS.names(), how="anti")
     if settings.mode == "prod":
         previous, set_by_us = optimized, overlaid(tier_rows, above=optimized)
     else:
-        set_by_us = standing_limits(runtime).filter(in_scope_now)
-        previous = _published(runtime, set_by_us, optimized=optimized, tiers=tier_rows)
-    rules = _rules(settings, members)
+        set_by_us = standing_limits(runtime).filter(in_scope_now & there)
+        lost = set_by_us.filter(is_ours)
+        previous = _published(runtime, lost, optimized=optimized, tiers=tier_rows)
+    rules = rules_of(settings, members=members, limits=sized)
     own = beneath(observed_limits(runtime.database), tenants=tenants, limits=rules.limits)
     decisions = recommend(
         measured.filter(in_scope_now),
@@ -115,6 +130,7 @@ async def decide(
         rules=rules,
         now=now,
         changed=previous.select("tenant", "limit", changed_at="written_at"),
+        activity=activity,
     )
     news = await record(
         decisions,
@@ -128,6 +144,16 @@ async def decide(
     return decisions, news
 
 
+def _activity(runtime: Runtime, settings: Settings) -> pl.DataFrame:
+    """STATES of all tenants."""
+    scoping = settings.tenant_scoping
+    return states(
+        tenant_activity(runtime.database),
+        inactive_after=scoping.inactive_after,
+        gone_after=scoping.gone_after,
+    )
+
+
 def _published(
     runtime: Runtime, stands: pl.DataFrame, *, optimized: pl.DataFrame, tiers: pl.DataFrame
 ) -> pl.DataFrame:
@@ -138,34 +164,7 @@ def _published(
     """
     kept = optimized.join(stands, on=LIMITS.names(), how="semi")
     said = pl.concat([kept.select(LIMITS.names()), tiers.select(LIMITS.names())])
-    lost = stands.filter(pl.col("limit").is_in(SIZED)).join(said, on=LIMITS.names(), how="anti")
+    lost = stands.join(said, on=LIMITS.names(), how="anti")
     newest = newest_revision(runtime.database)
     since = newest.at if newest else runtime.clock()
     return pl.concat([kept, as_optimized(lost, reason="as it was published", written_at=since)])
-
-
-def _scope(tenants: pl.Series, settings: Settings) -> pl.Series:
-    scoping = settings.tenant_scoping
-    return in_scope(
-        tenants,
-        skip=scoping.skip_list,
-        include=scoping.include_list,
-        use_regex=scoping.use_regex,
-    )
-
-
-def _rules(settings: Settings, members: pl.DataFrame) -> Rules:
-    percent = {
-        name: tier.buffer_percentage
-        for name, tier in settings.limits.tenant_tiers.items()
-        if tier.buffer_percentage is not None
-    }
-    buffered = members.filter(pl.col("tier").is_in(list(percent)))
-    return Rules(
-        buffer_percentage=settings.buffer_percentage,
-        buffer_by_tenant={tenant: percent[tier] for tenant, tier in buffered.iter_rows()},
-        min_limits=settings.limits.min_limits,
-        max_limits=settings.limits.max_limits,
-        default_limits=settings.limits.default_limits,
-        min_history=settings.trend_analysis.min_history,
-    )

@@ -11,15 +11,19 @@ from prefect import flow
 from flows.blasts import blasts_now
 from flows.in_force import limits_in_force, limits_loaded
 from flows.publishing import publish_layers, sink_of
+from flows.resources import resources_now
 from flows.runtime import Run, Runtime, current, look
 from flows.words import protect_report, publication_lines
 from policy.breaker import breaker_layer
+from policy.catalogue import unlimited_at_zero
 from policy.demand import demand
+from policy.discards import DISCARDS, discards
 from policy.frames import LAYERS, SAMPLES, empty
 from policy.scrape import Scrape
 from policy.settings import Settings
 from policy.signals import BLASTING
-from policy.tenancy import in_scope
+from policy.tenancy import looked_after
+from policy.tuned import catalogue_of, tuned
 from storage.layers import read_layers
 from tasks.record import record_layer, record_samples
 from tasks.say import say
@@ -36,6 +40,7 @@ async def protect() -> None:
     with runtime.run("protect") as run:
         settings = runtime.settings()
         seen = await look(runtime, settings)
+        previous = runtime.memory.scrape
         samples = measure(runtime, seen, settings)
         await record_samples(samples, database=runtime.database, at=seen.at)
         blasts = await hold_blasts(runtime, run, settings)
@@ -56,10 +61,18 @@ async def protect() -> None:
             say([settled.line])
             if settled.outcome == "confirmed":
                 runtime.telemetry.revision.set(settled.revision)
+        using = await resources_now(runtime, settings, seen=seen, previous=previous)
         publication = await publish_layers(runtime, run, settings)
         say(publication_lines(publication, memory=runtime.memory))
         await tell(
-            protect_report(seen, samples=samples, blasts=blasts, publication=publication),
+            protect_report(
+                seen,
+                samples=samples,
+                refused=refused(seen, previous, tenants=samples["tenant"]),
+                blasts=blasts,
+                resources=using,
+                publication=publication,
+            ),
             key="protect",
             description="What the newest look at Mimir saw and did.",
         )
@@ -69,16 +82,18 @@ def measure(runtime: Runtime, seen: Scrape, settings: Settings) -> pl.DataFrame:
     """SAMPLES of the tenants in scope, by this scrape and the one before it."""
     tenants = seen.readings["user"].drop_nulls().unique()
     samples = demand(seen, runtime.memory.scrape, limits=limits_loaded(runtime, tenants))
-    scoping = settings.tenant_scoping
-    wanted = in_scope(
-        samples["tenant"].unique(),
-        skip=scoping.skip_list,
-        include=scoping.include_list,
-        use_regex=scoping.use_regex,
-    )
+    wanted = looked_after(samples["tenant"].unique(), settings=settings)
     runtime.memory.scrape = seen
     runtime.telemetry.tenants.set(wanted.len())
     return samples.filter(pl.col("tenant").is_in(wanted.implode()))
+
+
+def refused(seen: Scrape, previous: Scrape | None, *, tenants: pl.Series) -> pl.DataFrame:
+    """DISCARDS of these tenants between the two looks, the most first."""
+    if previous is None:
+        return empty(DISCARDS)
+    found = discards(seen, previous).filter(pl.col("tenant").is_in(tenants.unique().implode()))
+    return found.sort("per_second", "tenant", "reason", descending=[True, False, False])
 
 
 def marked(blasts: pl.DataFrame, *, like: pl.DataFrame) -> pl.DataFrame:
@@ -108,10 +123,13 @@ async def hold_blasts(runtime: Runtime, run: Run, settings: Settings) -> pl.Data
     known = read_layers(runtime.database, now=now).filter(pl.col("layer") == "breaker")
     if blasts.is_empty() and known.is_empty():
         return blasts
+    ours = tuned(settings.limits)
     held = (
         breaker_layer(
             blasts,
-            current=limits_in_force(runtime, blasts["tenant"]),
+            current=limits_in_force(runtime, blasts["tenant"], limits=ours),
+            limits=ours,
+            endless=unlimited_at_zero(catalogue_of(settings.limits)),
             written_at=now,
             expires_at=now + HELD_FOR,
         )

@@ -13,10 +13,10 @@ import polars as pl
 from flows.runtime import Run, Runtime
 from flows.takeover import take_over
 from policy.document import parse
-from policy.layers import Bounds
 from policy.plan import Plan, plan
 from policy.settings import Settings
-from policy.versions import known_to
+from policy.tuned import bounds_of, catalogue_of
+from policy.versions import known_to_all
 from storage.layers import fingerprint, read_layers
 from storage.limits import observed_limits
 from storage.revisions import newest_revision
@@ -76,8 +76,7 @@ def _ground(runtime: Runtime, settings: Settings, *, held: Published) -> tuple[o
     return (
         settings.mode,
         held.version,
-        settings.limits.min_limits,
-        settings.limits.max_limits,
+        settings.limits,
         runtime.memory.versions,
         fingerprint(runtime.database, now=runtime.clock()),
     )
@@ -100,14 +99,15 @@ def sink_of(runtime: Runtime, settings: Settings) -> Sink | None:
 def make_plan(runtime: Runtime, settings: Settings, *, stands: pl.DataFrame) -> Plan:
     """What the layers of this moment would publish over `stands` (LIMITS)."""
     now = runtime.clock()
-    known = [known_to(version) for version in runtime.memory.versions or (None,)]
+    catalogue = catalogue_of(settings.limits)
     return plan(
         read_layers(runtime.database, now=now),
         observed=observed_limits(runtime.database),
         standing=stands,
-        bounds=Bounds(minimum=settings.limits.min_limits, maximum=settings.limits.max_limits),
-        known=frozenset.intersection(*known),
+        bounds=bounds_of(settings.limits),
+        known=known_to_all(runtime.memory.versions, catalogue=catalogue),
         now=now,
+        catalogue=catalogue,
     )
 
 

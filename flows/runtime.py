@@ -26,7 +26,7 @@ from storage.database import Database
 from storage.runs import Run as RunRecord
 from storage.runs import record_run
 from tasks.collect import collect
-from tasks.http import MimirUnavailable
+from tasks.promql import collect_promql
 from tasks.publish import Publication
 from tasks.telemetry import Telemetry
 from tasks.verify import Before
@@ -150,14 +150,20 @@ class Runtime:
 
 
 async def look(runtime: Runtime, settings: Settings) -> Scrape:
-    """Scrape Mimir; how much of it answered is what we go by until the next look.
+    """Look at Mimir; how much of it answered is what we go by until the next look.
+
+    Through PromQL the scrape before this one comes along, so the rates need no second look.
 
     Raises:
-        MimirUnavailable: not one process answered.
+        OptimizerError: not one process answered, or none can be found.
     """
     try:
-        seen = await collect(settings.mimir, clock=runtime.clock)
-    except MimirUnavailable:
+        if settings.metrics_source == "promql":
+            pair = await collect_promql(settings.promql, clock=runtime.clock)
+            runtime.memory.scrape, seen = pair.since(runtime.memory.scrape), pair.current
+        else:
+            seen = await collect(settings, clock=runtime.clock)
+    except OptimizerError:
         _answered(runtime, coverage=0.0)
         raise
     _answered(runtime, coverage=seen.coverage)

@@ -7,7 +7,9 @@ from datetime import datetime
 
 import polars as pl
 
+from flows.resource_words import resources_section
 from flows.runtime import Memory
+from policy.detected import Detected, detected
 from policy.explain import decision_lines
 from policy.figures import figure
 from policy.scrape import Scrape
@@ -16,6 +18,13 @@ from tasks.publish import Publication
 from tasks.tell import changes_table, moved, table
 
 TAKEN = ("raise", "lower")
+DIFFERING_SHOWN = 20
+MOST_DISCARDS_SHOWN = 10
+_SAYS = {
+    "pressure": "a limit bites",
+    "quality": "the data are bad",
+    "other": "unknown to us",
+}
 
 
 def publication_lines(publication: Publication, *, memory: Memory) -> list[str]:
@@ -57,15 +66,31 @@ def outcome_summary(decisions: pl.DataFrame) -> str:
 
 
 def protect_report(
-    seen: Scrape, *, samples: pl.DataFrame, blasts: pl.DataFrame, publication: Publication
+    seen: Scrape,
+    *,
+    samples: pl.DataFrame,
+    refused: pl.DataFrame,
+    blasts: pl.DataFrame,
+    resources: pl.DataFrame,
+    publication: Publication,
 ) -> str:
-    """The artifact of `protect`: what was seen, who blasts, what was changed."""
+    """The artifact of `protect`: what was seen, who blasts, what was changed.
+
+    Args:
+        seen: the newest look.
+        samples: SAMPLES by it.
+        refused: DISCARDS since the look before, the most first.
+        blasts: BLASTS of this moment.
+        resources: RESOURCES of Mimir's processes.
+        publication: what was made of the layers.
+    """
     demand = samples.filter(pl.col("signal") == INGESTION_RATE).sort("value", descending=True)
     total = None if demand.is_empty() else float(demand["value"].sum())
     rate = f"{figure(total)} samples/s" if total is not None else "known from the next scrape on"
     pods = f"{len(seen.answered)} of {len(seen.answered) + len(seen.failed)}"
     parts = [
         "# Protect",
+        cluster_line(detected(seen)),
         table(
             ["processes", "tenants", "demand", "blasting"],
             [(pods, str(samples["tenant"].n_unique()), rate, str(blasts.height))],
@@ -78,14 +103,47 @@ def protect_report(
             ["tenant", "samples/s"],
             demand.head(5).select("tenant", "value").rows(),
         ),
+        _section(
+            "Discarded",
+            ["tenant", "reason", "per second", "says"],
+            refused.head(MOST_DISCARDS_SHOWN)
+            .select("tenant", "reason", "per_second", pl.col("kind").replace_strict(_SAYS))
+            .rows(),
+        ),
+        resources_section(resources),
     ]
     return "\n\n".join(part for part in parts if part)
 
 
+def cluster_line(cluster: Detected) -> str:
+    """`Mimir 3.0.3, ring of ingesters, 3 copies, zones a, b, c`; empty while nothing is told."""
+    storage = {"classic": "ring of ingesters", "ingest_storage": "ingest storage", None: ""}
+    parts = [
+        f"{(cluster.product or '').capitalize()} {', '.join(cluster.versions)}".strip(),
+        storage[cluster.storage],
+        f"{cluster.replication_factor} copies" if cluster.replication_factor else "",
+        f"zones {', '.join(cluster.zones)}" if cluster.zones else "",
+    ]
+    return ", ".join(part for part in parts if part)
+
+
 def optimize_report(
-    decisions: pl.DataFrame, *, publication: Publication, window: str, now: datetime
+    decisions: pl.DataFrame,
+    *,
+    publication: Publication,
+    differing: pl.DataFrame,
+    window: str,
+    now: datetime,
 ) -> str:
-    """The artifact of `optimize`: what changes and why, then what does not."""
+    """The artifact of `optimize`: what changes and why, then what does not.
+
+    Args:
+        decisions: DECISIONS of this run.
+        publication: what was made of them.
+        differing: DISAGREEMENTS of those that tell the limits in force.
+        window: the time looked back on, in words.
+        now: aware UTC.
+    """
     columns = ["tenant", "limit", "before", "after", "detail"]
     # What was, or would be, published is in the table of changes already.
     taken = decisions.filter(pl.col("outcome").is_in(TAKEN) & publication.changes.is_empty())
@@ -107,6 +165,7 @@ def optimize_report(
             .agg(pl.len(), pl.concat_str("tenant", pl.lit(": "), "detail").first())
             .rows(),
         ),
+        _differing(differing),
     ]
     return "\n\n".join(part for part in parts if part)
 
@@ -135,6 +194,21 @@ def cost_report(costs: pl.DataFrame, *, currency: str, method_note: str) -> str:
             table(["tenant", "samples", currency, "hours measured"], rows),
         ]
     )
+
+
+def _differing(found: pl.DataFrame) -> str:
+    rows = [
+        (
+            row["tenant"] or "(default)",
+            row["limit"],
+            f"{figure(row['value_a'])} by {row['source_a']}",
+            f"{figure(row['value_b'])} by {row['source_b']}",
+            row["cause"],
+        )
+        for row in found.head(DIFFERING_SHOWN).iter_rows(named=True)
+    ]
+    title = f"Told differently: {_limits(found.height)}"
+    return _section(title, ["tenant", "limit", "believed", "but", "why"], rows)
 
 
 def _published(publication: Publication) -> str:

@@ -7,15 +7,15 @@ threshold is believed. The breaker raises nothing and cuts nothing here: it free
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Final
 
 import polars as pl
 
-from policy.catalogue import unlimited_at_zero
 from policy.figures import TIMES, grouped
 from policy.frames import LAYERS, UTC_TIME
-from policy.signals import INGESTION_RATE, SIZED
+from policy.signals import INGESTION_RATE
 
 BASELINE_FACTOR: Final = 3.0
 
@@ -86,22 +86,26 @@ def breaker_layer(
     blasts: pl.DataFrame,
     *,
     current: pl.DataFrame,
+    limits: Collection[str],
+    endless: Collection[str],
     written_at: datetime,
     expires_at: datetime,
 ) -> pl.DataFrame:
-    """Cap every limit of the blasting tenants at what is in force: no raise while it lasts.
+    """Cap the limits of the blasting tenants at what is in force: no raise while it lasts.
 
     Args:
         blasts: BLASTS.
         current: LIMITS in force; what is unlimited or unknown is not capped.
+        limits: which limits are held.
+        endless: the limits where 0 means unlimited.
         written_at: stamp of the entries, aware UTC.
         expires_at: when they lapse by themselves, aware UTC.
 
     Returns:
         LAYERS of the layer `breaker`, sorted.
     """
-    endless = pl.col("limit").is_in(list(unlimited_at_zero())) & (pl.col("value") == 0)
-    held = current.filter(pl.col("limit").is_in(SIZED) & ~endless)
+    is_endless = pl.col("limit").is_in(list(endless)) & (pl.col("value") == 0)
+    held = current.filter(pl.col("limit").is_in(list(limits)) & ~is_endless)
     evidence = pl.struct(demand="value", threshold="threshold").struct.json_encode()
     return (
         blasts.with_columns(evidence=evidence)

@@ -11,44 +11,53 @@ from typing import Final
 
 import polars as pl
 
+from policy import discards, signals
 from policy import scrape as families
-from policy import signals
+from policy.detected import product
 from policy.frames import SAMPLES
+from policy.measures import MEASURES, METERED, RECEIVED, REQUESTS, Measure
 from policy.rates import rates, seconds_between
+from policy.reduction import TERMS, reduced, weights
 from policy.scrape import Scrape
-from policy.series import Copies, once, series_demand
+from policy.series import ZONE, Copies, series_demand
 
-# Mimir's limiter meters samples, exemplars and metadata; HA duplicates never reach it.
-_METERED: Final = {
-    families.SAMPLES_IN: 1.0,
-    families.EXEMPLARS_IN: 1.0,
-    families.METADATA_IN: 1.0,
-    families.DEDUPED: -1.0,
-}
-
-# Counted by every replica that refused the sample; all other reasons are the distributors'.
-_INGESTER_REASONS: Final = (
-    "per_user_series_limit",
-    "per_metric_series_limit",
-    "sample-out-of-order",
-    "sample-too-old",
-    "sample-timestamp-too-old",
-    "sample-too-far-in-future",
-    "new-value-for-timestamp",
-    "invalid-native-histogram",
-    "labels-not-sorted",
+_DISCARD_SIGNALS: Final = (
+    *dict.fromkeys([*signals.PRESSURE_ON.values()]),
+    signals.DISCARDED_QUALITY,
+    signals.DISCARDED_OTHER,
 )
-_SERIES_REASONS: Final = ("per_user_series_limit", "per_user_active_series_limit")
+# Each signal of discards is a measure too, without families: discards come sorted by reason.
+_DISCARDED: Final = tuple(
+    Measure(name=signal, families={}, told_as={"sum": signal}, rate=True)
+    for signal in _DISCARD_SIGNALS
+    if signal != signals.DISCARDED_ALERTS
+)
+_MEASURES: Final = (*MEASURES, *_DISCARDED)
+_PLACE: Final = {measure.name: place for place, measure in enumerate(_MEASURES)}
+# A ruler writes through a distributor of its own, past the limiter.
+_LIMITED: Final = [*METERED.families, *REQUESTS.families]
+# What the derived signals are made of.
+_PARTS: Final = (
+    signals.INGESTION_RATE,
+    signals.REQUEST_RATE,
+    signals.DISCARDED_REQUESTS,
+    signals.NATIVE_HISTOGRAM_BUCKETS,
+    signals.BUCKETS_PER_NATIVE_HISTOGRAM,
+)
+_COUNTERS: Final = frozenset(
+    [family for measure in MEASURES if measure.rate for family in measure.families]
+    + list(discards.FAMILIES)
+)
 
 
 def demand(
     current: Scrape, previous: Scrape | None, *, limits: pl.DataFrame | None = None
 ) -> pl.DataFrame:
-    """Every signal of policy.signals for every tenant that was seen.
+    """Every signal of policy.measures, of policy.discards and of the series, for every tenant.
 
     Args:
         current: the scrape that is judged.
-        previous: the scrape before it, or None: then there are gauges and no rates.
+        previous: the scrape before it, or None: then there are levels and no rates.
         limits: LIMITS that the ingesters had loaded when they were scraped (the effective ones,
             defaults included). With it the series demand follows the fullest ingester.
 
@@ -56,26 +65,32 @@ def demand(
         SAMPLES at `current.at`. `ingestion_burst_size` is the busiest distributor's rate over
         the interval and so a lower bound: neither the peak second nor the largest request is
         measured. The coverage of a rate counts only the pods that answered both times.
+        Federated queries, which are of several tenants, are left out.
     """
     copies = Copies.of(current, previous)
-    gauges = [
-        series_demand(current, copies=copies, limits=limits),
-        _active_series(current.readings, copies=copies),
-    ]
-    measured = [(gauges, current.coverage)]
+    terms = [_levels(current)]
+    paired = 0.0
     if previous is not None:
-        per_second = rates(previous.readings, current.readings).filter(pl.col("user").is_not_null())
-        measured.append((_rate_signals(per_second, copies=copies), _paired(previous, current)))
-    return pl.concat(
-        frame.select(
+        cortex = product(current) == "cortex"
+        per_second = rates(previous.readings, current.readings, families=_COUNTERS)
+        unlimited = pl.col("pod").is_in(_rulers(current)) & pl.col("family").is_in(_LIMITED)
+        terms += _rates(per_second.filter(~unlimited).drop_nulls("user"), cortex=cortex)
+        paired = _paired(previous, current)
+    found = reduced(pl.concat(terms), measures=_MEASURES, copies=copies)
+    series = series_demand(current, copies=copies, limits=limits)
+    return (
+        pl.concat([_derived(found), series.with_columns(pl.lit(False).alias("rate"))])
+        .filter(~pl.col("user").str.contains("|", literal=True))
+        .select(
             pl.lit(current.at, dtype=SAMPLES["at"]).alias("at"),
             pl.col("user").alias("tenant"),
             "signal",
             "value",
-            pl.lit(coverage).alias("coverage"),
+            pl.when("rate")
+            .then(pl.lit(paired))
+            .otherwise(pl.lit(current.coverage))
+            .alias("coverage"),
         )
-        for frames, coverage in measured
-        for frame in frames
     )
 
 
@@ -84,67 +99,134 @@ def _paired(previous: Scrape, current: Scrape) -> float:
     known = len(current.answered) + len(current.failed)
     both = set(current.answered) & set(previous.answered)
     timed = set(seconds_between(previous.readings, current.readings).get_column("pod"))
-    read = set(current.readings.get_column("pod")) & set(previous.readings.get_column("pod"))
+    read = _pods(current) & _pods(previous)
     # A pod without any reading (a page with nothing for us) has no rate to miss.
     return len(both - (read - timed)) / known if known else 0.0
 
 
-def _rate_signals(per_second: pl.DataFrame, *, copies: Copies) -> list[pl.DataFrame]:
-    metered = (
-        per_second.filter(pl.col("family").is_in(list(_METERED)))
-        .with_columns(
-            pl.col("per_second")
-            * pl.col("family").replace_strict(_METERED, return_dtype=pl.Float64)
-        )
-        .group_by("pod", "user")
-        .agg(pl.col("per_second").sum().clip(lower_bound=0.0))
-    )
-    received = per_second.filter(pl.col("family") == families.RECEIVED)
-    return [
-        _signal(metered, pl.col("per_second").sum(), signals.INGESTION_RATE),
-        _signal(metered, pl.col("per_second").max(), signals.INGESTION_BURST_SIZE),
-        _signal(received, pl.col("per_second").sum(), signals.SAMPLES_RECEIVED),
-        _discards(per_second, copies=copies),
-    ]
+def _pods(scrape: Scrape) -> frozenset[str]:
+    return frozenset(scrape.readings.get_column("pod").unique())
 
 
-def _signal(rows: pl.DataFrame, value: pl.Expr, signal: str) -> pl.DataFrame:
+def _rulers(scrape: Scrape) -> list[str]:
+    """The pods that run rules and hold no series: no process of everything in one."""
+    is_ingester = pl.col("family") == families.SERIES_CREATED
     return (
-        rows.group_by("user")
-        .agg(value.alias("value"))
-        .select("user", pl.lit(signal).alias("signal"), "value")
+        scrape.readings.filter(
+            is_ingester | pl.col("family").is_in([families.RULES, families.RULER_QUERY_SECONDS])
+        )
+        .group_by("pod")
+        .agg(is_ingester.any().alias("is_ingester"))
+        .filter(~pl.col("is_ingester"))
+        .get_column("pod")
+        .to_list()
     )
 
 
-def _discards(per_second: pl.DataFrame, *, copies: Copies) -> pl.DataFrame:
-    """Samples refused per second, by what they say of the limits; each sample counted once."""
-    refused = per_second.filter(pl.col("family") == families.DISCARDED).with_columns(
-        pl.when(pl.col("reason") == "rate_limited")
-        .then(pl.lit(signals.DISCARDED_RATE_LIMITED))
-        .when(pl.col("reason").is_in(_SERIES_REASONS))
-        .then(pl.lit(signals.DISCARDED_SERIES_LIMIT))
-        .otherwise(pl.lit(signals.DISCARDED_OTHER))
-        .alias("signal"),
+def _levels(current: Scrape) -> pl.DataFrame:
+    """TERMS of what is as it is now."""
+    table = weights(_MEASURES, rate=False)
+    wanted = [*table.get_column("family").unique(), families.SERIES_ACTIVE_LOADING]
+    rows = current.readings.filter(pl.col("family").is_in(wanted), pl.col("user").is_not_null())
+    # While an ingester reloads its trackers, what it says of active series is not to be used.
+    loading = rows.filter(
+        (pl.col("family") == families.SERIES_ACTIVE_LOADING) & (pl.col("value") > 0)
+    )
+    if not loading.is_empty():
+        unsettled = pl.col("user").is_in(loading.get_column("user").unique().implode())
+        rows = rows.filter(~(unsettled & (pl.col("family") == families.SERIES_ACTIVE)))
+    tracked = pl.col("family") == families.SERIES_TRACKED
+    zone = pl.col("pod").str.extract(ZONE).fill_null("")
+    return rows.join(table, on="family", maintain_order="none").select(
+        "measure",
+        "copied",
+        pl.when(tracked).then(zone).otherwise("pod").alias("pod"),
+        "user",
+        (pl.col("value") * pl.col("weight")).alias("value"),
+    )
+
+
+def _rates(per_second: pl.DataFrame, *, cortex: bool) -> list[pl.DataFrame]:
+    """TERMS of what grew between the scrapes; `per_second` are RATES with a user."""
+    table = weights(_MEASURES, rate=True)
+    refused = discards.told_apart(
+        per_second.filter(pl.col("family").is_in(list(discards.FAMILIES)))
+    ).select(
+        pl.col("signal").replace_strict(_PLACE, return_dtype=TERMS["measure"]).alias("measure"),
+        "copied",
+        "pod",
+        "user",
         pl.col("per_second").alias("value"),
+        "family",
+        "reason",
     )
-    at_ingester = pl.col("reason").is_in(_INGESTER_REASONS)
-    key = ("user", "signal")
-    return (
-        pl.concat(
-            [
-                once(refused.filter(at_ingester.fill_null(False)), copies=copies, key=key),
-                refused.filter(~at_ingester.fill_null(False)).select(*key, "value"),
-            ]
+    terms = [
+        per_second.join(table, on="family", maintain_order="none").select(
+            "measure",
+            "copied",
+            "pod",
+            "user",
+            (pl.col("per_second") * pl.col("weight")).alias("value"),
+        ),
+        refused.select(TERMS.names()),
+    ]
+    if cortex:
+        # Cortex counts a sample as received before its limiter sees it, Mimir after.
+        limited = refused.filter(
+            (pl.col("family") == families.DISCARDED)
+            & pl.col("reason").is_in(["rate_limited", "native_histogram_rate_limited"])
         )
-        .group_by(key)
-        .agg(pl.col("value").sum())
-    )
+        place = pl.lit(_PLACE[RECEIVED.name], dtype=TERMS["measure"]).alias("measure")
+        terms.append(limited.with_columns(place, -pl.col("value")).select(TERMS.names()))
+    return terms
 
 
-def _active_series(readings: pl.DataFrame, *, copies: Copies) -> pl.DataFrame:
-    active = readings.filter(
-        (pl.col("family") == families.SERIES_ACTIVE) & pl.col("user").is_not_null()
+def _derived(found: pl.DataFrame) -> pl.DataFrame:
+    """The signals, and those that one signal divided by another gives."""
+
+    def of(signal: str) -> pl.Expr:
+        return pl.col("value").filter(pl.col("signal") == signal).first()
+
+    parts = (
+        found.filter(pl.col("signal").is_in(list(_PARTS)))
+        .group_by("user")
+        .agg(of(signal).alias(signal) for signal in _PARTS)
     )
-    return once(active, copies=copies, key=("user",)).select(
-        "user", pl.lit(signals.ACTIVE_SERIES).alias("signal"), "value"
+    refused = pl.col(signals.DISCARDED_REQUESTS).fill_null(0.0)
+    admitted = pl.col(signals.REQUEST_RATE) - refused
+    means = {
+        signals.SAMPLES_PER_REQUEST: pl.col(signals.INGESTION_RATE) / admitted,
+        signals.BUCKETS_PER_NATIVE_HISTOGRAM: pl.col(signals.NATIVE_HISTOGRAM_BUCKETS)
+        / pl.col(signals.BUCKETS_PER_NATIVE_HISTOGRAM),
+    }
+    # What a refused request carried is counted nowhere: as much as one that was let in.
+    blind = parts.filter(refused > 0, admitted > 0).select(
+        "user", (pl.col(signals.REQUEST_RATE) / admitted).alias("scale")
+    )
+    rest = found.filter(pl.col("signal") != signals.BUCKETS_PER_NATIVE_HISTOGRAM)
+    if not blind.is_empty():
+        sized = pl.col("signal").is_in([signals.INGESTION_RATE, signals.INGESTION_BURST_SIZE])
+        rest = (
+            rest.join(blind, on="user", how="left", maintain_order="none")
+            .with_columns(
+                pl.when(sized)
+                .then(pl.col("value") * pl.col("scale").fill_null(1.0))
+                .otherwise("value")
+                .alias("value")
+            )
+            .drop("scale")
+        )
+    return pl.concat(
+        [
+            rest,
+            *(
+                parts.select(
+                    "user",
+                    pl.lit(signal).alias("signal"),
+                    mean.alias("value"),
+                    pl.lit(True).alias("rate"),
+                ).filter(pl.col("value").is_finite(), pl.col("value") > 0)
+                for signal, mean in means.items()
+            ),
+        ]
     )

@@ -19,19 +19,30 @@ def observed_beneath(
     published: pl.DataFrame,
     defaults: pl.DataFrame,
     remembered: pl.DataFrame,
+    known: Collection[str] | None = None,
 ) -> pl.DataFrame:
     """LIMITS of the operator: what the cluster says that is not our own echo.
+
+    Of a limit of which the cluster did not tell, what is remembered stays.
 
     Args:
         overrides: LIMITS that Mimir has loaded, ours among them.
         published: LIMITS that we published; of these Mimir's word is our own.
         defaults: LIMITS of the tenant EVERYONE, the defaults of the cluster.
         remembered: LIMITS of the operator as seen before we spoke over them.
+        known: the limits of which the overrides were told; None is all of them.
     """
     ours = published.select("tenant", "limit").unique()
     foreign = overrides.join(ours, on=["tenant", "limit"], how="anti")
     hidden = remembered.join(ours, on=["tenant", "limit"], how="semi")
-    return pl.concat(part.select(LIMITS.names()) for part in (foreign, hidden, defaults))
+    if known is None:
+        return pl.concat(part.select(LIMITS.names()) for part in (foreign, hidden, defaults))
+    untold = remembered.join(ours, on=["tenant", "limit"], how="anti").filter(
+        pl.when(pl.col("tenant") == EVERYONE)
+        .then(~pl.col("limit").is_in(defaults["limit"].implode()))
+        .otherwise(~pl.col("limit").is_in(list(known)))
+    )
+    return pl.concat(part.select(LIMITS.names()) for part in (foreign, hidden, untold, defaults))
 
 
 def beneath(

@@ -38,6 +38,7 @@ READINGS: Final = pl.Schema(
         "limit": pl.String(),
         "limit_name": pl.String(),
         "sha256": pl.String(),
+        "version": pl.String(),
         "value": pl.Float64(),
     }
 )

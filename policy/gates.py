@@ -12,17 +12,20 @@ from typing import Final
 
 import polars as pl
 
-from policy.catalogue import unlimited_at_zero
+from policy.activity import GONE, IDLE
+from policy.catalogue import blocked_at_zero
 from policy.figures import TIMES, grouped
 from policy.layers import bounded
 from policy.rules import Rules
-from policy.signals import INGESTION_BURST_SIZE
+from policy.signals import INGESTION_BURST_SIZE, SIZED
 from policy.sizing import round_up
 
 WITHHELD: Final = (
     "unknown_current",
     "unlimited",
     "blocked",
+    GONE,
+    IDLE,
     "no_data",
     "short_history",
     "stale",
@@ -50,7 +53,7 @@ def outcomes(
 
     Args:
         rows: what `policy.sizing` gives, with before, points, hours, last_at, coverage,
-            pressure, changed_at and rate.
+            pressure, changed_at, state and rate.
         in_blast: tenants that may not be raised.
         coverage: pods answered / pods known of this run, 0..1.
         rules: dead bands, steps, history that is believed.
@@ -100,7 +103,7 @@ def _withheld(
     """The name of the first gate that stays shut, or null."""
     rises, falls = pl.col("rises"), pl.col("falls")
     zero = pl.min_horizontal("before", "rate") <= 0
-    endless = (pl.col("before") == 0) & pl.col("limit").is_in(list(unlimited_at_zero()))
+    endless = (pl.col("before") == 0) & pl.col("limit").is_in(list(rules.bounds.endless))
     burst = pl.col("limit") == INGESTION_BURST_SIZE
     no_demand = pl.col("last_at").is_null() | ~(pl.col("points") > 0)
 
@@ -112,6 +115,8 @@ def _withheld(
         "unknown_current": pl.col("before").is_null() | (burst & pl.col("rate").is_null()),
         "unlimited": endless,
         "blocked": zero,
+        GONE: pl.col("state") == GONE,
+        IDLE: pl.col("state") == IDLE,
         "no_data": no_demand | pl.col("target").is_null() | (~burst & ~(pl.col("peak") > 0)),
         "short_history": ~(pl.col("hours") >= rules.min_history / _HOUR),
         "stale": pl.col("last_at") < now - rules.stale_after,
@@ -186,7 +191,11 @@ def _sentences(rules: Rules, *, now: datetime) -> dict[str, pl.Expr]:
     return {
         "unknown_current": pl.lit("the limit in force is not known"),
         "unlimited": pl.lit("the limit is 0, which means unlimited, and stays so"),
-        "blocked": pl.lit("the limit or its rate is 0, which blocks the tenant, and stays so"),
+        "blocked": pl.when(pl.col("limit").is_in(list(blocked_at_zero(rules.catalogue))))
+        .then(pl.lit("the limit or its rate is 0, which blocks the tenant, and stays so"))
+        .otherwise(pl.lit("the limit is 0, which switches it off, and stays so")),
+        GONE: pl.lit("the tenant is gone: it was on no page for longer than goneAfter"),
+        IDLE: pl.lit("the tenant is idle: no demand for longer than inactiveAfter"),
         "no_data": pl.lit("no demand was measured in the window"),
         "short_history": pl.concat_str(hours, pl.lit(f" h of history; {needed} h are needed")),
         "stale": pl.concat_str(
@@ -196,7 +205,10 @@ def _sentences(rules: Rules, *, now: datetime) -> dict[str, pl.Expr]:
             pl.lit("the tenant is in a blast, so the limit is not raised to "), target
         ),
         "under_pressure": pl.concat_str(
-            pl.lit("samples are refused for want of this limit ("),
+            pl.when(pl.col("limit").is_in(SIZED))
+            .then(pl.lit("samples are"))
+            .otherwise(pl.lit("something is")),
+            pl.lit(" refused for want of this limit ("),
             grouped(pl.col("pressure")),
             pl.lit("/s), so it is not lowered to "),
             target,

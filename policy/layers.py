@@ -45,11 +45,12 @@ _RANKS: Final = {layer: rank for rank, layer in enumerate(CASCADE)}
 class Bounds:
     """The hard bounds of the values we publish: limit -> value, in the limit's unit.
 
-    A maximum of 0 bounds nothing where 0 means unlimited.
+    A maximum of 0 bounds nothing where 0 means unlimited, which is so for the `endless` limits.
     """
 
     minimum: Mapping[str, float] = field(default_factory=dict)
     maximum: Mapping[str, float] = field(default_factory=dict)
+    endless: frozenset[str] = field(default_factory=unlimited_at_zero)
 
 
 def compose(
@@ -70,9 +71,11 @@ def compose(
         ConfigError: an unknown layer, a wrong kind, a value that is no number, or two rows of
             one layer about one tenant and limit.
     """
-    words = in_force(layers, now=now)
+    words = in_force(layers, now=now, endless=bounds.endless)
     rows = _decided(words).join(
-        beneath.select(*_KEYS, beneath=endless_as_infinity(pl.col("value"))),
+        beneath.select(
+            *_KEYS, beneath=endless_as_infinity(pl.col("value"), endless=bounds.endless)
+        ),
         on=_KEYS,
         how="left",
     )
@@ -100,8 +103,8 @@ def compose(
     return _composed(rows, words=words)
 
 
-def in_force(layers: pl.DataFrame, *, now: datetime) -> pl.DataFrame:
-    """The rows that have not expired, checked, 0 turned to infinity where it means that.
+def in_force(layers: pl.DataFrame, *, now: datetime, endless: frozenset[str]) -> pl.DataFrame:
+    """The rows that have not expired, checked, 0 turned to infinity for the endless limits.
 
     Returns:
         LAYERS plus `row` (UInt32, its own number) and `rank` (its place in the cascade).
@@ -115,21 +118,19 @@ def in_force(layers: pl.DataFrame, *, now: datetime) -> pl.DataFrame:
     _refuse_wrong(current)
     return current.with_columns(
         rank=pl.col("layer").replace_strict(_RANKS, return_dtype=pl.Int32),
-        value=endless_as_infinity(pl.col("value")),
+        value=endless_as_infinity(pl.col("value"), endless=endless),
     ).with_row_index("row")
 
 
 def bounded(value: pl.Expr, *, bounds: Bounds) -> pl.Expr:
     """A value within the bounds of its row's limit; the maximum wins over the minimum."""
-    return pl.min_horizontal(
-        pl.max_horizontal(value, _bound(bounds.minimum)), _ceiling(bounds.maximum)
-    )
+    return pl.min_horizontal(pl.max_horizontal(value, _bound(bounds.minimum)), _ceiling(bounds))
 
 
-def endless_as_infinity(value: pl.Expr) -> pl.Expr:
+def endless_as_infinity(value: pl.Expr, *, endless: frozenset[str]) -> pl.Expr:
     """A value of its row's limit, infinite where 0 stands for that."""
-    endless = pl.col("limit").is_in(list(unlimited_at_zero())) & (value == 0)
-    return pl.when(endless).then(_INFINITY).otherwise(value)
+    is_endless = pl.col("limit").is_in(list(endless)) & (value == 0)
+    return pl.when(is_endless).then(_INFINITY).otherwise(value)
 
 
 def published_value(value: pl.Expr) -> pl.Expr:
@@ -142,10 +143,13 @@ def _bound(values: Mapping[str, float]) -> pl.Expr:
     return pl.col("limit").replace_strict(exact, default=None, return_dtype=pl.Float64)
 
 
-def _ceiling(maximum: Mapping[str, float]) -> pl.Expr:
-    endless = unlimited_at_zero()
+def _ceiling(bounds: Bounds) -> pl.Expr:
     return _bound(
-        {limit: value for limit, value in maximum.items() if value != 0 or limit not in endless}
+        {
+            limit: value
+            for limit, value in bounds.maximum.items()
+            if value != 0 or limit not in bounds.endless
+        }
     )
 
 

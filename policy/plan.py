@@ -11,6 +11,7 @@ from datetime import datetime
 
 import polars as pl
 
+from policy.catalogue import Catalogue
 from policy.changes import changes
 from policy.document import render
 from policy.effective import beneath
@@ -44,6 +45,7 @@ def plan(
     bounds: Bounds,
     known: frozenset[str],
     now: datetime,
+    catalogue: Catalogue | None = None,
 ) -> Plan:
     """Compose the layers and compare them with what stands.
 
@@ -54,6 +56,7 @@ def plan(
         bounds: the hard bounds.
         known: names of the limits that the oldest running Mimir knows.
         now: aware UTC; expired layers are left out.
+        catalogue: the limits and their types; None for the built-in ones.
     """
     own = beneath(
         observed, tenants=layers["tenant"], limits=layers["limit"].unique().sort().to_list()
@@ -66,7 +69,7 @@ def plan(
         composed=composed,
         document=render(composed),
         changes=_as_seen_by_mimir(differences, own=own),
-        problems=tuple(validate(composed, known=known)),
+        problems=tuple(validate(composed, known=known, catalogue=catalogue)),
     )
 
 

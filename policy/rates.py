@@ -6,6 +6,7 @@ that are some time apart has no rate at all, which is not the same as a rate of 
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Final
 
 import polars as pl
@@ -23,7 +24,9 @@ RATES: Final = pl.Schema(
 )
 
 
-def rates(previous: pl.DataFrame, current: pl.DataFrame) -> pl.DataFrame:
+def rates(
+    previous: pl.DataFrame, current: pl.DataFrame, *, families: Collection[str] | None = None
+) -> pl.DataFrame:
     """What each counter grew by per second between two scrapes.
 
     A counter that fell was reset and has grown by its present value since (Prometheus' rule). A
@@ -34,24 +37,32 @@ def rates(previous: pl.DataFrame, current: pl.DataFrame) -> pl.DataFrame:
     Args:
         previous: READINGS of the earlier scrape.
         current: READINGS of the later one. Only families that end in `_total` are counters; rows
-            that differ only in labels that READINGS drops are summed first.
+            that differ only in labels that are no key are summed first.
+        families: the counters to look at; None is all of them.
 
     Returns:
         RATES, never negative. A counter that vanished gives no row, nor does a pod that is not
         in both scrapes or whose clock did not advance.
     """
+    now, before = pl.col("after"), pl.col("before")
     return (
-        _counters(current)
-        .join(seconds_between(previous, current), on="pod")
-        .join(_counters(previous), on=_KEY, how="left", nulls_equal=True, suffix="_before")
-        .with_columns(pl.col("value_before").fill_null(0.0))
-        .with_columns(
-            pl.when(pl.col("value") < pl.col("value_before"))
-            .then("value")
-            .otherwise(pl.col("value") - pl.col("value_before"))
-            .alias("increase")
+        # Both scrapes are summed in one go: a join of them would cost as much again.
+        pl.concat(
+            [
+                _counters(current, families=families, into="after", empty="before"),
+                _counters(previous, families=families, into="before", empty="after"),
+            ]
         )
-        .select(*_KEY, (pl.col("increase") / pl.col("seconds")).alias("per_second"))
+        .group_by(_KEY)
+        .agg(now.sum(), before.sum(), now.is_not_null().any().alias("here"))
+        .filter("here")
+        .join(seconds_between(previous, current), on="pod", maintain_order="none")
+        .select(
+            *_KEY,
+            (pl.when(now < before).then(now).otherwise(now - before) / pl.col("seconds")).alias(
+                "per_second"
+            ),
+        )
     )
 
 
@@ -74,9 +85,19 @@ def seconds_between(previous: pl.DataFrame, current: pl.DataFrame) -> pl.DataFra
     )
 
 
-def _counters(readings: pl.DataFrame) -> pl.DataFrame:
+def _counters(
+    readings: pl.DataFrame, *, families: Collection[str] | None, into: str, empty: str
+) -> pl.DataFrame:
+    wanted = (
+        pl.col("family").str.ends_with("_total")
+        if families is None
+        else pl.col("family").is_in(list(families))
+    )
+    order = sorted((into, empty))
     return (
-        readings.filter(pl.col("family").str.ends_with("_total"))
-        .group_by(_KEY)
-        .agg(pl.col("value").sum())
+        readings.lazy()
+        .filter(wanted)
+        .select(*_KEY, pl.col("value").alias(into), pl.lit(None, dtype=pl.Float64).alias(empty))
+        .select(*_KEY, *order)
+        .collect()
     )

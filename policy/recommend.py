@@ -15,6 +15,7 @@ from typing import Final
 
 import polars as pl
 
+from policy.activity import STATES
 from policy.frames import DECISIONS, LAYERS, UTC_TIME
 from policy.gates import outcomes
 from policy.rules import Rules
@@ -29,7 +30,7 @@ _NEVER: Final = pl.DataFrame(
 )
 
 
-def recommend(
+def recommend(  # noqa: PLR0913 - all that a decision follows from
     history: pl.DataFrame,
     *,
     current: pl.DataFrame,
@@ -38,8 +39,11 @@ def recommend(
     rules: Rules,
     now: datetime,
     changed: pl.DataFrame | None = None,
+    activity: pl.DataFrame | None = None,
 ) -> pl.DataFrame:
     """Decide every limit of every tenant that is measured or has a limit.
+
+    A limit that Mimir leaves unlimited unless somebody sets it is decided where somebody has.
 
     Args:
         history: HISTORY of the analysis window.
@@ -50,6 +54,7 @@ def recommend(
         rules: buffers, bounds, dead bands.
         now: aware UTC.
         changed: tenant, limit, changed_at: when each limit was last changed by us.
+        activity: STATES of the tenants; who is not in it is at work.
 
     Returns:
         DECISIONS, sorted; `after` is the limit that then holds, so `before` on a hold and on
@@ -58,6 +63,8 @@ def recommend(
     rows = _subjects(history, current=current, rules=rules).join(
         _NEVER if changed is None else changed, on=_KEYS, how="left"
     )
+    known = pl.DataFrame(schema=STATES) if activity is None else activity
+    rows = rows.join(known, on="tenant", how="left")
     judged = partial(outcomes, in_blast=in_blast, coverage=coverage, rules=rules, now=now)
     is_burst = pl.col("limit") == INGESTION_BURST_SIZE
 
@@ -112,9 +119,12 @@ def _subjects(history: pl.DataFrame, *, current: pl.DataFrame, rules: Rules) -> 
     assumed = pl.col("limit").replace_strict(
         _floats(rules.default_limits), default=None, return_dtype=pl.Float64
     )
-    percent = pl.col("tenant").replace_strict(
-        _floats(rules.buffer_by_tenant),
-        default=rules.buffer_percentage,
+    of_tier = pl.col("tenant").replace_strict(
+        _floats(rules.buffer_by_tenant), default=None, return_dtype=pl.Float64
+    )
+    of_limit = pl.col("limit").replace_strict(
+        _floats(rules.buffer_by_limit),
+        default=float(rules.buffer_percentage),
         return_dtype=pl.Float64,
     )
     rows = (
@@ -122,16 +132,29 @@ def _subjects(history: pl.DataFrame, *, current: pl.DataFrame, rules: Rules) -> 
         .join(history, on=_KEYS, how="left")
         .join(now_is, on=_KEYS, how="left")
     )
-    return rows.with_columns(
-        before=pl.coalesce("before", assumed),
-        buffer=1 + percent / 100,
-        peak=pl.when(pl.col("peak").is_finite() & (pl.col("peak") >= 0)).then("peak"),
-    ).join(
-        # What burst follows, also where the rate itself is not recommended.
-        now_is.filter(limit=INGESTION_RATE).select("tenant", rate_before="before"),
-        on="tenant",
-        how="left",
+    known = rows.with_columns(before=pl.coalesce("before", assumed))
+    return (
+        known.filter(~_off(rules))
+        .with_columns(
+            buffer=1 + pl.coalesce(of_tier, of_limit) / 100,
+            peak=pl.when(pl.col("peak").is_finite() & (pl.col("peak") >= 0)).then("peak"),
+        )
+        .join(
+            # What burst follows, also where the rate itself is not recommended.
+            now_is.filter(limit=INGESTION_RATE).select("tenant", rate_before="before"),
+            on="tenant",
+            how="left",
+        )
     )
+
+
+def _off(rules: Rules) -> pl.Expr:
+    """Whether Mimir leaves the limit off unless somebody sets it, and nobody has."""
+    endless = rules.bounds.endless
+    optional = [
+        name for name in rules.limits if name in endless and rules.catalogue[name].default == 0
+    ]
+    return pl.col("limit").is_in(optional) & (pl.col("before").fill_null(0) == 0)
 
 
 def _follow(burst: pl.DataFrame, *, sized: pl.DataFrame, history: pl.DataFrame) -> pl.DataFrame:

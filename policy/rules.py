@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from math import isfinite
 
-from policy.catalogue import integers
+from policy.catalogue import Catalogue, integers, unlimited_at_zero
+from policy.catalogue import limits as built_in
 from policy.errors import ConfigError
 from policy.layers import Bounds
 from policy.signals import INGESTION_BURST_SIZE, INGESTION_RATE, SIZED
@@ -29,6 +30,9 @@ class Rules:
 
     buffer_by_tenant: Mapping[str, float] = field(default_factory=dict)
     """The same for the tenants whose tier says otherwise: tenant -> percent."""
+
+    buffer_by_limit: Mapping[str, float] = field(default_factory=dict)
+    """The same for single limits, where no tier says otherwise: limit -> percent."""
 
     min_limits: Mapping[str, float] = field(default_factory=dict)
     max_limits: Mapping[str, float] = field(default_factory=dict)
@@ -72,10 +76,22 @@ class Rules:
     limits: tuple[str, ...] = SIZED
     """The limits that are recommended at all."""
 
+    catalogue: Catalogue = field(default_factory=built_in)
+    """What is known of each limit: unit, what 0 means, the least that is recommended."""
+
     def __post_init__(self) -> None:
         """Refuse rules that cannot be kept together."""
-        _refuse_bounds(self.min_limits, self.max_limits)
-        buffers = (self.buffer_percentage, *self.buffer_by_tenant.values())
+        if missing := sorted(set(self.limits) - set(self.catalogue)):
+            raise ConfigError(
+                f"{', '.join(missing)} cannot be recommended: the catalogue does not know it; "
+                "define it in limits.definitions"
+            )
+        _refuse_bounds(self.bounds, whole=integers(self.catalogue))
+        buffers = (
+            self.buffer_percentage,
+            *self.buffer_by_tenant.values(),
+            *self.buffer_by_limit.values(),
+        )
         if not all(isfinite(buffer) and buffer >= 0 for buffer in buffers):
             raise ConfigError("a buffer percentage is negative or no number; give 0 or more")
         if self.burst_factor < 1:
@@ -87,14 +103,19 @@ class Rules:
     @property
     def bounds(self) -> Bounds:
         """The hard bounds, as the cascade wants them."""
-        return Bounds(minimum=self.min_limits, maximum=self.max_limits)
+        return Bounds(
+            minimum=self.min_limits,
+            maximum=self.max_limits,
+            endless=unlimited_at_zero(self.catalogue),
+        )
 
 
-def _refuse_bounds(minimum: Mapping[str, float], maximum: Mapping[str, float]) -> None:
+def _refuse_bounds(bounds: Bounds, *, whole: frozenset[str]) -> None:
+    minimum, maximum = bounds.minimum, bounds.maximum
     for limit, value in (*minimum.items(), *maximum.items()):
         if not isfinite(value) or value < 0:
             raise ConfigError(f"the bound {value} of {limit} is no limit; give 0 or more")
-        if limit in integers() and value != int(value):
+        if limit in whole and value != int(value):
             raise ConfigError(f"the bound {value} of {limit} is not whole, as Mimir wants it")
 
     for limit in minimum.keys() & maximum.keys():

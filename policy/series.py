@@ -26,6 +26,8 @@ _SLACK: Final = 1.25
 # The ordinal of a StatefulSet's pod in the first part of its host name. An address written with
 # dashes has no letter in front and is no ordinal.
 _ORDINAL: Final = r"^(?:[a-z]+://)?[a-zA-Z][a-zA-Z0-9-]*-([0-9]+)(?:[.:/]|$)"
+# The zone and the ordinal at the end of the same name, as the Helm chart gives it.
+ZONE: Final = r"(zone-[a-zA-Z0-9]+)-[0-9]+(?:[.:/]|$)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,21 +45,25 @@ class Copies:
     @classmethod
     def of(cls, current: Scrape, previous: Scrape | None) -> Copies:
         """What the distributors say; in the earlier scrape if none of them answered now."""
-        scrapes = [current] if previous is None else [current, previous]
-        partitioned = _first(scrapes, family=families.INGEST_STORAGE) == 1.0
-        factor = _first(scrapes, family=families.REPLICATION_FACTOR)
+        told = _told(current)
+        if previous is not None and not told:
+            told = _told(previous)
+        partitioned = told.get(families.INGEST_STORAGE) == 1.0 or families.PARTITIONS in told
+        factor = told.get(families.REPLICATION_FACTOR)
         return cls(factor=1.0 if partitioned or not factor else factor, partitioned=partitioned)
 
 
-def _first(scrapes: Sequence[Scrape], *, family: str) -> float | None:
-    for scrape in scrapes:
-        rows = scrape.readings.filter(pl.col("family") == family)
-        if not rows.is_empty():
-            return float(rows.get_column("value").max())  # type: ignore[arg-type]
-    return None
+def _told(scrape: Scrape) -> dict[str, float]:
+    """The highest value of each family that tells how series are held."""
+    rows = scrape.readings.filter(
+        pl.col("family").is_in(
+            [families.INGEST_STORAGE, families.PARTITIONS, families.REPLICATION_FACTOR]
+        )
+    )
+    return dict(rows.group_by("family").agg(pl.col("value").max()).iter_rows())
 
 
-def _holder(copies: Copies) -> pl.Expr:
+def holder(copies: Copies) -> pl.Expr:
     """What holds a part of the series: the partition, or the pod itself.
 
     A pod whose name has no ordinal is its own partition; with several zones that counts its
@@ -81,7 +87,7 @@ def once(rows: pl.DataFrame, *, copies: Copies, key: Sequence[str]) -> pl.DataFr
     return (
         rows.group_by(*key, "pod")
         .agg(pl.col("value").sum())
-        .group_by(*key, _holder(copies).alias("holder"))
+        .group_by(*key, holder(copies).alias("holder"))
         .agg(pl.col("value").max())
         .group_by(key)
         .agg(pl.col("value").sum() / copies.factor)
@@ -100,19 +106,22 @@ def series_demand(current: Scrape, *, copies: Copies, limits: pl.DataFrame | Non
         limits: effective LIMITS as the ingesters had them, or None.
 
     Returns:
-        Columns user, signal, value in series.
+        Columns user, signal, value: SERIES in series, and SERIES_FULLEST_SHARE of the ingester
+        that is the closest to its local limit, where the ingesters tell it.
     """
-    held = _held(current.readings).with_columns(_holder(copies).alias("holder"))
+    held = _held(current.readings).with_columns(holder(copies).alias("holder"))
     ring = held.get_column("holder").n_unique() + len(current.failed)
     most_scale = _SLACK * max(1.0, ring / copies.factor)
-    global_limit = _global_limits(limits)
-    scale = pl.col("global") / pl.col("local")
-    return (
-        held.join(global_limit, on="user", how="left")
-        .with_columns(pl.when(scale <= most_scale).then(pl.col("series") * scale).alias("needed"))
+    share = pl.col("series") / pl.col("local")
+    needed = pl.when(pl.col("global") / pl.col("local") <= most_scale).then(
+        share * pl.col("global")
+    )
+    demand = (
+        held.join(_global_limits(limits), on="user", how="left", maintain_order="none")
+        .with_columns(needed.alias("needed"), share.alias("share"))
         .group_by("user")
         .agg(
-            pl.col("needed").max(),
+            pl.col("needed", "share").max(),
             (
                 pl.col("series").max()
                 * pl.col("holder").filter(pl.col("series") > 0).n_unique()
@@ -121,11 +130,17 @@ def series_demand(current: Scrape, *, copies: Copies, limits: pl.DataFrame | Non
             # One share that cannot be scaled might be the fullest.
             (pl.col("needed").null_count() == 0).alias("all_scaled"),
         )
-        .select(
-            "user",
-            pl.lit(signals.SERIES).alias("signal"),
-            pl.when("all_scaled").then("needed").otherwise("skewed").alias("value"),
-        )
+    )
+    sized = pl.when("all_scaled").then("needed").otherwise("skewed")
+    return pl.concat(
+        [
+            demand.select("user", pl.lit(signals.SERIES).alias("signal"), sized.alias("value")),
+            demand.filter(pl.col("share").is_not_null()).select(
+                "user",
+                pl.lit(signals.SERIES_FULLEST_SHARE).alias("signal"),
+                pl.col("share").alias("value"),
+            ),
+        ]
     )
 
 
@@ -136,30 +151,28 @@ def _held(readings: pl.DataFrame) -> pl.DataFrame:
     the ingester has no limit.
     """
 
-    def per_pod(family: str, name: str) -> pl.DataFrame:
-        rows = readings.filter((pl.col("family") == family) & pl.col("user").is_not_null())
-        return rows.group_by("pod", "user").agg(pl.col("value").sum().alias(name))
+    def of(family: str) -> pl.Expr:
+        """The sum of the family's samples; null where there is none."""
+        mine = pl.col("family") == family
+        return pl.when(mine.any()).then(pl.col("value").filter(mine).sum())
 
-    shares = readings.filter(pl.col("limit") == signals.SERIES)
-    local = shares.filter(pl.col("family") == families.LOCAL_LIMITS).select(
-        "pod", "user", pl.col("value").alias("local")
-    )
-    joined = per_pod(families.SERIES_CREATED, "created")
-    for other in (
-        per_pod(families.SERIES_REMOVED, "removed"),
-        per_pod(families.SERIES_OWNED, "owned"),
-    ):
-        joined = joined.join(other, on=["pod", "user"], how="full", coalesce=True)
-    in_memory = (pl.col("created") - pl.col("removed").fill_null(0.0)).clip(lower_bound=0.0)
+    in_memory = of(families.SERIES_CREATED) - of(families.SERIES_REMOVED).fill_null(0.0)
+    local = pl.col("local")
     return (
-        joined.join(local, on=["pod", "user"], how="left")
-        .select(
-            "pod",
-            "user",
-            pl.coalesce("owned", in_memory).alias("series"),
-            pl.when(pl.col("local").is_between(1, _UNLIMITED - 1)).then("local").alias("local"),
+        readings.filter(
+            pl.col("family").is_in(
+                [families.SERIES_CREATED, families.SERIES_REMOVED, families.SERIES_OWNED]
+            )
+            | ((pl.col("family") == families.LOCAL_LIMITS) & (pl.col("limit") == signals.SERIES)),
+            pl.col("user").is_not_null(),
+        )
+        .group_by("pod", "user")
+        .agg(
+            pl.coalesce(of(families.SERIES_OWNED), in_memory.clip(lower_bound=0.0)).alias("series"),
+            of(families.LOCAL_LIMITS).alias("local"),
         )
         .filter(pl.col("series").is_not_null())
+        .with_columns(pl.when(local.is_between(1, _UNLIMITED - 1)).then(local).alias("local"))
     )
 
 

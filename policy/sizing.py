@@ -2,7 +2,8 @@
 
 Every number on the way stays a column, so that the steps can be told afterwards. Demand is
 uncensored, so refused samples are already in the peak of a rate; refused series are not, and
-nobody can count them, so a series peak counts for more while the limit bites.
+nobody can count them, so a series peak counts for more while the limit bites. So do the peaks of
+all limits on what there is, rather than on what comes per second.
 
 Columns added: `demand` (the peak, bumped where the limit bites), `own` (demand and buffer),
 `wanted`, `floor` (what a lowering may not go below), `rounded`, `target`, and `basis`, the
@@ -11,13 +12,17 @@ words for how it came about.
 
 from __future__ import annotations
 
+from typing import Final
+
 import polars as pl
 
+from policy.catalogue import rates
 from policy.figures import TIMES, figure, grouped
 from policy.layers import bounded
 from policy.rules import Rules
-from policy.signals import INGESTION_RATE, SERIES
+from policy.signals import INGESTION_BURST_SIZE, PRESSURE_ON, SERIES
 
+_BURSTS: Final = (INGESTION_BURST_SIZE, "request_burst_size")
 _SLACK = 1e-9  # a product that is whole but for the last bit is not rounded up again
 
 
@@ -28,18 +33,9 @@ def by_peak(rows: pl.DataFrame, *, rules: Rules) -> pl.DataFrame:
         rows: tenant, limit, peak, pressure, buffer (a factor).
         rules: bounds and factors.
     """
-    unit = pl.when(pl.col("limit") == INGESTION_RATE).then(pl.lit("/s")).otherwise(pl.lit(""))
-    bites = (pl.col("limit") == SERIES) & (pl.col("pressure") > 0)
-    basis = pl.concat_str(
-        pl.lit("peak "),
-        grouped(pl.col("peak")),
-        unit,
-        pl.when(pl.col("bites"))
-        .then(pl.lit(f" {TIMES} {rules.refused_series_factor:g} (series are refused)"))
-        .otherwise(pl.lit("")),
-        pl.lit(f" {TIMES} "),
-        grouped(pl.col("buffer")),
-    )
+    uncounted = set(PRESSURE_ON) - {*rates(rules.catalogue), *_BURSTS}
+    bites = pl.col("limit").is_in(list(uncounted)) & (pl.col("pressure") > 0)
+    least = _least(rules)
     return _rounded(
         rows.with_columns(bites=bites.fill_null(value=False))
         .with_columns(
@@ -49,8 +45,35 @@ def by_peak(rows: pl.DataFrame, *, rules: Rules) -> pl.DataFrame:
             floor=pl.col("peak") * rules.floor_factor,
         )
         .with_columns(own=pl.col("demand") * pl.col("buffer"))
-        .with_columns(wanted=pl.col("own"), basis=basis),
+        .with_columns(
+            wanted=pl.when(pl.col("own").is_not_null()).then(pl.max_horizontal("own", least)),
+            basis=pl.when(pl.col("own") < least)
+            .then(pl.concat_str(pl.lit("no less than Mimir's default of "), grouped(least)))
+            .otherwise(_peak_basis(rules)),
+        ),
         rules=rules,
+    )
+
+
+def _least(rules: Rules) -> pl.Expr:
+    floors = {name: rules.catalogue[name].floor for name in rules.limits}
+    return pl.col("limit").replace_strict(floors, default=0.0, return_dtype=pl.Float64)
+
+
+def _peak_basis(rules: Rules) -> pl.Expr:
+    """The peak, what it counts for while more was refused, and the buffer."""
+    limit = pl.col("limit")
+    what = pl.when(limit == SERIES).then(pl.lit("series are")).otherwise(pl.lit("more is"))
+    bumped = pl.concat_str(
+        pl.lit(f" {TIMES} {rules.refused_series_factor:g} ("), what, pl.lit(" refused)")
+    )
+    return pl.concat_str(
+        pl.lit("peak "),
+        grouped(pl.col("peak")),
+        pl.when(limit.is_in(list(rates(rules.catalogue)))).then(pl.lit("/s")).otherwise(pl.lit("")),
+        pl.when("bites").then(bumped).otherwise(pl.lit("")),
+        pl.lit(f" {TIMES} "),
+        grouped(pl.col("buffer")),
     )
 
 

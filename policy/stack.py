@@ -58,7 +58,11 @@ def stack(
     composed = compose(said, beneath=own, bounds=bounds, now=now)
 
     voices = pl.concat(
-        [_own_voices(own), in_force(said, now=now).drop("tenant", "row")], how="diagonal"
+        [
+            _own_voices(own, bounds=bounds),
+            in_force(said, now=now, endless=bounds.endless).drop("tenant", "row"),
+        ],
+        how="diagonal",
     ).sort("limit", "rank")
     deciders = dict(composed.select("limit", "decided_by").iter_rows())
     by_limit = voices.partition_by("limit", maintain_order=True)
@@ -72,10 +76,10 @@ def stack(
     )
 
 
-def _own_voices(own: pl.DataFrame) -> pl.DataFrame:
+def _own_voices(own: pl.DataFrame, *, bounds: Bounds) -> pl.DataFrame:
     return own.select(
         "limit",
-        value=endless_as_infinity(pl.col("value")),
+        value=endless_as_infinity(pl.col("value"), endless=bounds.endless),
         layer=pl.lit("defaults"),
         kind=pl.lit("own"),
         reason=pl.lit("what the operator's own configuration says"),

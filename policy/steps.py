@@ -9,7 +9,7 @@ import polars as pl
 
 from policy.figures import figure, grouped
 from policy.rules import Rules
-from policy.signals import INGESTION_BURST_SIZE
+from policy.signals import INGESTION_BURST_SIZE, SERIES
 
 _DIGITS = 6  # what is further behind the point is noise of the arithmetic
 
@@ -48,7 +48,12 @@ def _of_size(rules: Rules) -> list[pl.Expr]:
                 "refused",
                 "peak",
                 "demand",
-                f"series are refused and cannot be counted: {rules.refused_series_factor:g} times",
+                pl.concat_str(
+                    pl.when(pl.col("limit") == SERIES)
+                    .then(pl.lit("series are refused and"))
+                    .otherwise(pl.lit("what is refused")),
+                    pl.lit(f" cannot be counted: {rules.refused_series_factor:g} times"),
+                ),
             )
         ),
         pl.when(pl.col("own").is_not_null()).then(
@@ -62,6 +67,9 @@ def _of_size(rules: Rules) -> list[pl.Expr]:
                 f"at least {rules.burst_factor:g} times the rate, "
                 f"and at least Mimir's default of {figure(rules.burst_floor)}",
             )
+        ),
+        pl.when(~burst & (wanted > pl.col("own"))).then(
+            _step("least", "own", "wanted", "no less than Mimir's default")
         ),
         pl.when(floor > wanted).then(
             _step("floor", "wanted", "floor", f"at least {rules.floor_factor:g} times the peak")

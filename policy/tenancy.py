@@ -1,6 +1,7 @@
 """Which tenants we look after, and which tier each belongs to.
 
-Skip wins over include; an empty include list includes everyone. A tenant belongs to the first
+Skip wins over include; an empty include list includes everyone. Where tiers decide the scope,
+who belongs to none is left alone. A tenant belongs to the first
 tier whose pattern matches, in the order of the mapping. Patterns are shell globs, or regular
 expressions that must match the whole id.
 """
@@ -17,6 +18,7 @@ import polars as pl
 
 from policy.errors import ConfigError
 from policy.frames import LAYERS, empty
+from policy.settings import Settings
 
 
 @cache
@@ -43,6 +45,27 @@ def _matching(tenants: pl.Series, matcher: re.Pattern[str]) -> pl.Series:
     return pl.Series(
         [matcher.fullmatch(tenant) is not None for tenant in tenants], dtype=pl.Boolean
     )
+
+
+def looked_after(tenants: pl.Series, *, settings: Settings) -> pl.Series:
+    """The tenants that the settings want looked after, in the order given.
+
+    Args:
+        tenants: tenant ids.
+        settings: lists of `tenantScoping`, and the tiers where `tierBased.enabled`.
+    """
+    scoping = settings.tenant_scoping
+    if not scoping.enabled:
+        return tenants
+    kept = in_scope(
+        tenants,
+        skip=scoping.skip_list,
+        include=scoping.include_list,
+        use_regex=scoping.use_regex,
+    )
+    if not scoping.tier_based.enabled:
+        return kept
+    return kept.filter(tiers(kept, mapping=settings.tenant_tier_mapping)["tier"].is_not_null())
 
 
 def in_scope(

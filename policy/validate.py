@@ -13,7 +13,7 @@ from typing import Final
 
 import polars as pl
 
-from policy.catalogue import blocked_at_zero, integers, numbers
+from policy.catalogue import Catalogue, blocked_at_zero, integers, numbers
 from policy.document import render
 from policy.signals import INGESTION_BURST_SIZE, INGESTION_RATE
 
@@ -26,20 +26,25 @@ _RESERVED_IDS: Final = (".", "..", "__mimir_cluster")
 
 
 def validate(
-    limits: pl.DataFrame, *, known: Collection[str], max_bytes: int = MAX_BYTES
+    limits: pl.DataFrame,
+    *,
+    known: Collection[str],
+    catalogue: Catalogue | None = None,
+    max_bytes: int = MAX_BYTES,
 ) -> list[str]:
     """The problems of what is about to be published.
 
     Args:
         limits: COMPOSED or LIMITS.
         known: the names that the oldest running version knows (`catalogue.known_in`).
+        catalogue: the limits and their types; None for the built-in ones.
         max_bytes: the largest file that may be written.
 
     Returns:
         One line per problem, sorted by tenant and limit; nothing when it may be written.
     """
     rows = limits.select("tenant", "limit", "value")
-    found = rows.select("tenant", "limit", problem=_problem(known)).drop_nulls("problem")
+    found = rows.select("tenant", "limit", problem=_problem(known, catalogue)).drop_nulls("problem")
     problems = pl.concat([found, _too_small_bursts(rows)]).sort("tenant", "limit", "problem")
     lines = problems.select(
         pl.format(
@@ -52,7 +57,7 @@ def validate(
     return [*lines.to_series().to_list(), *_too_large(rows, max_bytes=max_bytes)]
 
 
-def _problem(known: Collection[str]) -> pl.Expr:
+def _problem(known: Collection[str], catalogue: Catalogue | None) -> pl.Expr:
     """What is wrong with one row by itself: the first that applies."""
     tenant, limit, value = pl.col("tenant"), pl.col("limit"), pl.col("value")
     legal = tenant.str.contains(_LEGAL_ID) & (tenant.str.len_bytes() <= _MAX_ID_BYTES)
@@ -72,7 +77,7 @@ def _problem(known: Collection[str]) -> pl.Expr:
             ),
         ),
         (
-            ~limit.is_in(list(numbers())),
+            ~limit.is_in(list(numbers(catalogue))),
             "this limit is not a number; set it in the operator's own file",
         ),
         (
@@ -85,14 +90,15 @@ def _problem(known: Collection[str]) -> pl.Expr:
         ),
         (value < 0, "the value is negative, which Mimir accepts and misreads; give 0 or more"),
         (
-            limit.is_in(list(integers())) & ((value != value.floor()) | (value >= _MAX_INTEGER)),
+            limit.is_in(list(integers(catalogue)))
+            & ((value != value.floor()) | (value >= _MAX_INTEGER)),
             (
                 "the value is not a whole number that Mimir can hold, and it would cut it off; "
                 "round it"
             ),
         ),
         (
-            limit.is_in(list(blocked_at_zero())) & (value == 0),
+            limit.is_in(list(blocked_at_zero(catalogue))) & (value == 0),
             "0 refuses everything that the tenant sends; give more than 0",
         ),
     ]

@@ -28,6 +28,22 @@ _INGESTER_FAMILIES: Final[tuple[tuple[str, str, Callable[[TenantOnIngester], flo
         "Samples turned away.",
         lambda tenant: tenant.rejected // 1,
     ),
+    # Forty series share a metric's name, and so its metadata.
+    (
+        "memory_metadata_created_total",
+        "Metadata entries put into memory.",
+        lambda tenant: tenant.created // 40,
+    ),
+    (
+        "memory_metadata_removed_total",
+        "Metadata entries dropped from memory.",
+        lambda tenant: tenant.removed // 40,
+    ),
+    (
+        "tsdb_exemplar_series_with_exemplars_in_storage",
+        "Series that have an exemplar.",
+        lambda tenant: tenant.active // 100,
+    ),
 )
 
 

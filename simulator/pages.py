@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 
+from simulator.backend_page import backend_families
 from simulator.cluster import Cluster
 from simulator.distributor_page import distributor_families
 from simulator.exposition import family
@@ -21,7 +23,10 @@ def metrics_page(cluster: Cluster, process: Process) -> str:
     elif isinstance(process, Ingester):
         own = ingester_families(process)
     else:
-        own = _overrides_exporter(process)
+        own = chain(
+            _overrides_exporter(process),
+            backend_families(cluster.plan.tenants, started_at=process.started_at, now=cluster.now),
+        )
     return "".join((*own, *common_families(process)))
 
 

@@ -56,6 +56,7 @@ def common_families(process: Process) -> Iterator[str]:
             (f'{{{label},sha256="{config.current.sha256}"}}', 1),
         ),
         ("cortex_build_info", "What was built.", (build, 1)),
+        ("mimir_build_info", "What was built.", (build, 1)),
         ("process_resident_memory_bytes", "Memory.", ("", process.resident_bytes // 1)),
         ("process_start_time_seconds", "When it started.", ("", process.started_at)),
         ("process_open_fds", "Open files.", ("", 64)),

@@ -11,10 +11,12 @@ from typing import Final
 
 import polars as pl
 
+from policy.activity import ACTIVITY
 from policy.frames import LAYERS, LIMITS, UTC_TIME
 from storage.client import query
 from storage.decisions import STORED_DECISIONS
 from storage.limits import OBSERVED_LIMITS
+from storage.tenants import ACTIVITY_OF_TENANTS
 
 # One row per tenant and sized limit: what it asked for at last within the last hour, and what
 # it may. Null where that is not known.
@@ -115,6 +117,15 @@ def demand(url: str) -> pl.DataFrame:
         StorageError: see `layers`.
     """
     return _read(url, DEMAND_NOW, schema=DEMAND)
+
+
+def activity(url: str) -> pl.DataFrame:
+    """When every tenant was seen and asked for something (ACTIVITY).
+
+    Raises:
+        StorageError: see `layers`.
+    """
+    return _read(url, ACTIVITY_OF_TENANTS, schema=ACTIVITY)
 
 
 def known_tenants(url: str) -> list[str]:

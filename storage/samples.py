@@ -6,20 +6,23 @@ if they were one table. What was not measured is absent or null, never zero.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Final
 
 import polars as pl
 
 from policy.frames import HISTORY, SAMPLES
-from policy.signals import BLASTING, PRESSURE_ON, SERIES
+from policy.signals import ACTIVE_SERIES, BLASTING, OWNED_SERIES, PRESSURE_ON, SERIES
 from storage.database import Database, read_frame, write_frame
 
 BASELINE: Final = pl.Schema({"tenant": pl.String(), "baseline": pl.Float64(), "points": pl.Int64()})
 USAGE: Final = pl.Schema(
     {"tenant": pl.String(), "value_seconds": pl.Float64(), "covered_seconds": pl.Float64()}
 )
+
+# What stays in memory until the head is compacted, up to four hours after it was sent.
+LINGERING: Final = (SERIES, ACTIVE_SERIES, OWNED_SERIES, "max_global_metadata_per_user")
 
 APPEND_SAMPLES: Final = "insert into samples by name select * from incoming"
 # A bucket is marked by every append, also when it is marked already: a rollup that runs
@@ -33,7 +36,10 @@ MARK_UNROLLED: Final = """
 """
 HISTORY_OF_LIMITS: Final = """
     with asked as (
-        select unnest($limits::varchar[]) as "limit", unnest($pressures::varchar[]) as pressure
+        select
+            unnest($limits::varchar[]) as "limit",
+            unnest($demands::varchar[]) as signal,
+            unnest($pressures::varchar[]) as pressure
     ),
     demand as (
         select tenant, signal, "at", max, coverage, last_at
@@ -51,8 +57,8 @@ HISTORY_OF_LIMITS: Final = """
         from demand join blasts on blasts.tenant = demand.tenant
             and demand."at" >= blasts."at"
             and demand."at" < blasts."at"
-                + case when demand.signal = $lingers then interval 4 hours
-                       else interval 5 minutes end
+                + case when list_contains($lingers::varchar[], demand.signal)
+                       then interval 4 hours else interval 5 minutes end
     ),
     pressed as (
         select tenant, signal, max(max) as pressure
@@ -71,7 +77,7 @@ HISTORY_OF_LIMITS: Final = """
         avg(demand.coverage) as coverage,
         any_value(pressed.pressure) as pressure
     from demand
-    join asked on asked."limit" = demand.signal
+    join asked on asked.signal = demand.signal
     left join spoilt on spoilt.tenant = demand.tenant
         and spoilt.signal = demand.signal and spoilt."at" = demand."at"
     left join pressed on pressed.tenant = demand.tenant and pressed.signal = asked.pressure
@@ -138,25 +144,27 @@ def append_samples(database: Database, frame: pl.DataFrame) -> None:
 
 
 def history(
-    database: Database, *, now: datetime, window: timedelta, limits: Sequence[str]
+    database: Database, *, now: datetime, window: timedelta, limits: Mapping[str, str]
 ) -> pl.DataFrame:
     """What the window up to `now` says of each tenant and limit (HISTORY).
 
-    The peak leaves out what was asked for in a blast (BLASTING), and of series the four hours
-    after it. `last_at` is the newest sample while its bucket is not rolled up, the start of the
-    newest bucket afterwards. A tenant without samples has no row.
+    `limits` names the signal that the demand on each limit is read from. The peak leaves out what
+    was asked for in a blast (BLASTING), and of series the four hours after it. `last_at` is the
+    newest sample while its bucket is not rolled up, the start of the newest bucket afterwards. A
+    tenant without samples has no row.
     """
     pressures = [PRESSURE_ON.get(limit) for limit in limits]
-    signals = {*limits, *(signal for signal in pressures if signal)}
+    signals = {*limits.values(), *(signal for signal in pressures if signal)}
     return read_frame(
         database,
         HISTORY_OF_LIMITS,
         {
             "limits": list(limits),
+            "demands": list(limits.values()),
             "pressures": pressures,
             "signals": sorted(signals),
             "blasting": BLASTING,
-            "lingers": SERIES,
+            "lingers": list(LINGERING),
             "since": now - window,
             "now": now,
         },

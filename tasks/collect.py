@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TypeVar
 
 import polars as pl
 
-from policy.effective import EVERYONE
-from policy.errors import OptimizerError
-from policy.frames import LIMITS
+from policy.frames import READINGS, empty
 from policy.scrape import Scrape
-from policy.settings.connection import MimirSettings
+from policy.settings import Settings
+from policy.sources import Told, defaults_told, names_told, overridden
+from tasks.answers import every_answer
+from tasks.discover import discover
+from tasks.effective import limits_told
 from tasks.http import MimirUnavailable, client_of
-from tasks.mimir import build_version, default_limits, runtime_overrides
+from tasks.mimir import build_version
 from tasks.retry import retry_policy
 from tasks.scrape import scrape
 from tasks.step import step
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -31,30 +29,39 @@ class LoadedLimits:
     Attributes:
         overrides: LIMITS of tenants with an override, ours among them.
         defaults: LIMITS of the tenant '' that stands for all others.
+        known: the limits of which the overrides are known; None is all of them.
+        told: what each source told, the most trusted first.
         versions: what the processes say they are, None for one that does not say.
     """
 
     overrides: pl.DataFrame
     defaults: pl.DataFrame
+    known: frozenset[str] | None
+    told: tuple[Told, ...]
     versions: frozenset[str | None]
 
 
 @step(
     name="collect",
-    task_run_name="scrape {mimir.endpoints[0]} …",
+    task_run_name="scrape every process",
     **retry_policy(retries=2, timeout_seconds=60),
 )
-async def collect(mimir: MimirSettings, *, clock: Callable[[], datetime]) -> Scrape:
-    """Scrape every process once; one that fails leaves the others.
+async def collect(settings: Settings, *, clock: Callable[[], datetime]) -> Scrape:
+    """Find every process and scrape it once; one that fails leaves the others.
 
     Raises:
         MimirUnavailable: not one process answered.
+        OptimizerError: it cannot be found out which processes there are.
     """
-    async with client_of(mimir) as client:
+    mimir = settings.mimir
+    pods = await discover(settings, clock=clock)
+    performance = settings.performance.in_force
+    async with client_of(mimir, performance=performance) as client:
         seen = await scrape(
-            mimir.endpoints,
+            pods,
             client=client,
             clock=clock,
+            batching=performance.batch_processing,
             timeout_seconds=mimir.timeout.total_seconds(),
         )
     if not seen.answered:
@@ -67,65 +74,31 @@ async def collect(mimir: MimirSettings, *, clock: Callable[[], datetime]) -> Scr
 
 @step(
     name="read-limits",
-    task_run_name="read limits of {mimir.endpoints[0]}",
+    task_run_name="read limits",
     **retry_policy(retries=2, timeout_seconds=60),
 )
-async def read_limits(mimir: MimirSettings) -> LoadedLimits:
-    """Read overrides and defaults from the first process that tells each, versions from all.
+async def read_limits(
+    settings: Settings, *, clock: Callable[[], datetime], seen: Scrape | None = None
+) -> LoadedLimits:
+    """Read the limits in force, by whichever source tells them, and the versions of all.
+
+    Args:
+        settings: where the processes of Mimir are.
+        clock: aware UTC.
+        seen: the newest scrape: the overrides-exporter is in it, and which tenants there are.
 
     Raises:
-        OptimizerError: no process told; the error of the last one.
+        OptimizerError: no source told the overrides, or none the defaults.
     """
-    async with client_of(mimir) as client:
-        endpoints = mimir.endpoints
-        overrides = await first_answer(endpoints, lambda url: runtime_overrides(url, client=client))
-        defaults = await first_answer(endpoints, lambda url: default_limits(url, client=client))
+    readings = empty(READINGS) if seen is None else seen.readings
+    endpoints = [pod.url for pod in await discover(settings, clock=clock)]
+    async with client_of(settings.mimir, performance=settings.performance) as client:
+        told = await limits_told(endpoints, client=client, readings=readings)
         versions = await every_answer(endpoints, lambda url: build_version(url, client=client))
     return LoadedLimits(
-        overrides=overrides,
-        defaults=pl.DataFrame(
-            {
-                "tenant": [EVERYONE] * len(defaults),
-                "limit": list(defaults),
-                "value": list(defaults.values()),
-            },
-            schema=LIMITS,
-        ),
+        overrides=overridden(told),
+        defaults=defaults_told(told),
+        known=names_told(told),
         versions=frozenset(versions),
+        told=told,
     )
-
-
-async def first_answer(endpoints: Sequence[str], read: Callable[[str], Awaitable[T]]) -> T:
-    """The answer of the first process that gives one.
-
-    Raises:
-        OptimizerError: none did; the error of the last one.
-    """
-    problem: OptimizerError = MimirUnavailable("mimir.endpoints names no process")
-    for url in endpoints:
-        try:
-            return await read(url)
-        except OptimizerError as exc:
-            problem = exc
-    raise problem
-
-
-async def every_answer(endpoints: Sequence[str], read: Callable[[str], Awaitable[T]]) -> list[T]:
-    """The answers of all processes that give one.
-
-    Raises:
-        OptimizerError: none did; the error of the first one.
-    """
-
-    async def ask(url: str) -> T | OptimizerError:
-        try:
-            return await read(url)
-        except OptimizerError as exc:
-            return exc
-
-    answers = await asyncio.gather(*map(ask, endpoints))
-    told = [answer for answer in answers if not isinstance(answer, OptimizerError)]
-    problems = [answer for answer in answers if isinstance(answer, OptimizerError)]
-    if problems and not told:
-        raise problems[0]
-    return told

@@ -18,9 +18,16 @@ from pydantic import SecretStr
 
 from policy.errors import ConfigError, RetriableError
 from policy.settings.connection import MimirSettings
+from policy.settings.performance import UNTUNED, Compression, Performance
+from tasks.cache import cache_of
+from tasks.caching_client import CachingClient
 
 _CONNECT_SECONDS: Final = 5.0
 _TOO_MANY_REQUESTS: Final = 429
+
+# Mimir 2.14 to 2.16 and Prometheus 3.0 to 3.2 pack metrics pages with zstd; newer ones do so only
+# where they were built for it, and answer with gzip otherwise.
+_ENCODINGS: Final = {"zstd": "zstd, gzip;q=0.5"}
 
 _WAY_OUT: Final = {
     401: "credentials are missing or wrong: check the Authorization header in the settings",
@@ -38,7 +45,7 @@ def mimir_client(
     *,
     timeout_seconds: float,
     headers: Mapping[str, SecretStr],
-    connections: int = 40,
+    performance: Performance = UNTUNED,
     transport: httpx.AsyncBaseTransport | None = None,
 ) -> httpx.AsyncClient:
     """The client that all calls to Mimir share. Close it, or use it in `async with`.
@@ -46,18 +53,31 @@ def mimir_client(
     Args:
         timeout_seconds: longest silence of the other side; connecting may take 5 s of it.
         headers: sent with every request, such as Authorization and X-Scope-OrgID.
-        connections: most connections open at once.
+        performance: how answers are packed, how many connections are open, what is kept.
         transport: takes the place of the network.
     """
+    tuning = performance.in_force
+    pool = tuning.connection_pool
     revealed = {name: value.get_secret_value() for name, value in headers.items()}
-    return httpx.AsyncClient(
+    return CachingClient(
+        cache=cache_of(tuning.cache),
         verify=_tls(),
-        headers={"Accept-Encoding": "gzip", **revealed},
+        headers={"Accept-Encoding": _accepted(tuning.compression), **revealed},
         timeout=httpx.Timeout(timeout_seconds, connect=min(timeout_seconds, _CONNECT_SECONDS)),
-        limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
+        limits=httpx.Limits(
+            max_connections=pool.max_connections,
+            max_keepalive_connections=pool.max_keepalive,
+            keepalive_expiry=pool.keep_alive.total_seconds(),
+        ),
         follow_redirects=False,
         transport=transport,
     )
+
+
+def _accepted(compression: Compression) -> str:
+    if not compression.enabled:
+        return "identity"
+    return _ENCODINGS.get(compression.algorithm, "gzip")
 
 
 @cache
@@ -66,9 +86,13 @@ def _tls() -> ssl.SSLContext:
     return httpx.create_ssl_context()
 
 
-def client_of(mimir: MimirSettings) -> httpx.AsyncClient:
+def client_of(mimir: MimirSettings, *, performance: Performance = UNTUNED) -> httpx.AsyncClient:
     """The client that the settings describe; close it, or use it in `async with`."""
-    return mimir_client(timeout_seconds=mimir.timeout.total_seconds(), headers=mimir.headers)
+    return mimir_client(
+        timeout_seconds=mimir.timeout.total_seconds(),
+        headers=mimir.headers,
+        performance=performance,
+    )
 
 
 def check(response: httpx.Response) -> None:
@@ -117,16 +141,19 @@ async def get(
     url: str,
     *,
     params: Mapping[str, str] | None = None,
+    headers: Mapping[str, str] | None = None,
     allow: Collection[int] = (),
 ) -> httpx.Response:
     """A successful answer, read to its end, or one with a status of `allow`.
+
+    `headers` go over those of the client, such as the tenant that is asked about.
 
     Raises:
         MimirUnavailable: no answer, 429 or 5xx.
         ConfigError: the address is wrong, a redirect or any other 4xx.
     """
     try:
-        response = await client.get(url, params=params)
+        response = await client.get(url, params=params, headers=headers)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise failure(error, url=url) from error
     if response.status_code not in allow:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Final
 
 import polars as pl
 
+from policy.signals import SIZED
 from storage.database import Database
 from storage.decisions import record_decisions
 from storage.layers import replace_layer
@@ -17,6 +19,8 @@ from tasks.retry import retry_policy
 from tasks.step import step
 from tasks.threads import threaded
 
+WHOLE: Final = 0.99  # the coverage of a look that says who asked for nothing
+
 
 @step(
     name="record-samples",
@@ -26,9 +30,17 @@ from tasks.threads import threaded
 @threaded
 def record_samples(samples: pl.DataFrame, *, database: Database, at: datetime) -> None:
     """Store the samples (SAMPLES) and that their tenants exist, all or nothing."""
+    asking = samples.filter(pl.col("signal").is_in(SIZED) & (pl.col("value") > 0))
+    coverage = samples.get_column("coverage").max()
     with database.transaction():
         append_samples(database, samples)
-        seen(database, samples["tenant"].unique().to_list(), at=at)
+        seen(
+            database,
+            samples["tenant"].unique().to_list(),
+            at=at,
+            asking=asking["tenant"].unique().to_list(),
+            whole=isinstance(coverage, float) and coverage >= WHOLE,
+        )
 
 
 @step(

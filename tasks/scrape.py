@@ -3,12 +3,16 @@
 Pods are read one by one, never through a Service: a Service answers with one random pod. A pod
 that fails is reported and never fails the others; whether enough of them answered is for the
 caller to judge.
+
+Pages stay packed until they are read, a batch at a time, and no page is asked for while too many
+wait: memory is bounded by the largest pages that are under way, not by how many pods there are.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -18,100 +22,149 @@ import polars as pl
 
 from policy.errors import OptimizerError
 from policy.frames import READINGS, empty
-from policy.scrape import FAMILIES, Scrape
-from tasks.exposition import read_pages
+from policy.scrape import FAMILIES, Pod, Scrape
+from policy.settings.performance import BatchProcessing
+from tasks.exposition import UnreadablePage, read_pages
 from tasks.http import check, failure, shown
+from tasks.packing import Packed, packed, text_size, unpacked
 
-READ_AT_ONCE_BYTES: Final = 8 * 2**20
+READ_AT_ONCE_BYTES: Final = 8 * 2**20  # of text
+HELD_BYTES: Final = 64 * 2**20  # of pages as they came that may wait until they are read
 
+_AS_USUAL: Final = BatchProcessing()
 _TEXT: Final = {"Accept": "text/plain;version=0.0.4;q=1,*/*;q=0.1"}
 
 
 async def scrape(
-    endpoints: Sequence[str],
+    pods: Sequence[Pod],
     *,
     client: httpx.AsyncClient,
     clock: Callable[[], datetime],
-    concurrency: int = 20,
+    batching: BatchProcessing = _AS_USUAL,
     timeout_seconds: float = 10.0,
 ) -> Scrape:
-    """Read FAMILIES from `/metrics` of every pod.
+    """Read FAMILIES from the metrics page of every pod.
 
     Args:
-        endpoints: base URLs, one per pod; the base URL is the pod's name, so it carries no
-            credentials: those are the client's. Ones given twice are read once.
+        pods: whom to ask; of two with one name, the first. Credentials are the client's.
         client: the client of tasks.http.
         clock: the time now, aware UTC.
-        concurrency: most pods read at once.
+        batching: most pods asked at once, and most pages read in one go.
         timeout_seconds: longest time for one pod's whole page, waiting for its turn excluded.
 
     Returns:
         The scrape. Pods that failed are in `failed`, all of them if need be.
     """
     began = clock()
-    pods = tuple(dict.fromkeys(endpoints))
+    known = {pod.name: pod for pod in reversed(pods)}
+    names = tuple(dict.fromkeys(pod.name for pod in pods))
     failed: dict[str, str] = {}
     readings = [empty(READINGS)]
-    turns = asyncio.Semaphore(concurrency)
+    limits = batching if batching.enabled else _AS_USUAL
+    waiting = _Waiting(most_requests=limits.max_concurrent)
 
-    async def one(pod: str) -> _Page | None:
-        async with turns:
+    async def one(pod: Pod) -> _Page | None:
+        async with waiting.turn():
             try:
                 async with asyncio.timeout(timeout_seconds):
-                    return await _page(pod, client=client, clock=clock)
+                    page = await _page(pod, client=client, clock=clock)
             except TimeoutError:
-                url = shown(httpx.URL(pod))
-                failed[pod] = f"{url} gave no whole page within {timeout_seconds:g} s"
+                url = shown(httpx.URL(pod.url))
+                failed[pod.name] = f"{url} gave no whole page within {timeout_seconds:g} s"
             except OptimizerError as error:
-                failed[pod] = " ".join(str(error).split())
+                failed[pod.name] = " ".join(str(error).split())
+            else:
+                waiting.took(page)
+                return page
             return None
 
     async def read(batch: Sequence[_Page]) -> None:
         rows, refused = await asyncio.to_thread(_readings, batch)
         readings.append(rows)
         failed.update(refused)
+        waiting.gave(batch)
 
     batch: list[_Page] = []
-    for answer in asyncio.as_completed(map(one, pods)):
+    asked = [asyncio.ensure_future(one(known[name])) for name in names]
+    for answer in asyncio.as_completed(asked):
         if page := await answer:
             batch.append(page)
-        if sum(len(page.body) for page in batch) >= READ_AT_ONCE_BYTES:
+        text_bytes = sum(text_size(page.packed) for page in batch)
+        if text_bytes >= READ_AT_ONCE_BYTES or len(batch) >= limits.size:
             await read(batch)
             batch = []
     await read(batch)
     return Scrape(
         at=began,
         readings=pl.concat(readings),
-        answered=tuple(pod for pod in pods if pod not in failed),
-        failed={pod: failed[pod] for pod in pods if pod in failed},
+        answered=tuple(name for name in names if name not in failed),
+        failed={name: failed[name] for name in names if name in failed},
+        addresses={name: known[name].url for name in names},
     )
 
 
 @dataclass(frozen=True, slots=True)
 class _Page:
-    """The page of one pod and the moment its answer began."""
+    """The page of one pod as it came, and the moment its answer began."""
 
     pod: str
-    body: bytes
+    packed: Packed
     at: datetime
 
 
-async def _page(pod: str, *, client: httpx.AsyncClient, clock: Callable[[], datetime]) -> _Page:
-    url = f"{pod.rstrip('/')}/metrics"
+class _Waiting:
+    """Who may ask now: so many at once, and nobody while too much waits to be read."""
+
+    def __init__(self, *, most_requests: int) -> None:
+        self._turns = asyncio.Semaphore(most_requests)
+        self._room = asyncio.Event()
+        self._room.set()
+        self._held_bytes = 0
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        async with self._turns:
+            await self._room.wait()
+            yield
+
+    def took(self, page: _Page) -> None:
+        self._hold(len(page.packed.body))
+
+    def gave(self, batch: Sequence[_Page]) -> None:
+        self._hold(-sum(len(page.packed.body) for page in batch))
+
+    def _hold(self, more_bytes: int) -> None:
+        self._held_bytes += more_bytes
+        if self._held_bytes < HELD_BYTES:
+            self._room.set()
+        else:
+            self._room.clear()
+
+
+async def _page(pod: Pod, *, client: httpx.AsyncClient, clock: Callable[[], datetime]) -> _Page:
+    url = f"{pod.url.rstrip('/')}{pod.metrics_path}"
     try:
         async with client.stream("GET", url, headers=_TEXT) as response:
             at = clock()
             check(response)
-            return _Page(pod, await response.aread(), at)
+            return _Page(pod.name, await packed(response), at)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise failure(error, url=url) from error
 
 
 def _readings(batch: Sequence[_Page]) -> tuple[pl.DataFrame, Mapping[str, str]]:
     """READINGS of the pages, and why some of them have none."""
-    pages = read_pages({page.pod: page.body for page in batch}, families=FAMILIES)
+    texts: dict[str, bytes] = {}
+    refused: dict[str, str] = {}
+    for page in batch:
+        try:
+            texts[page.pod] = unpacked(page.packed)
+        except UnreadablePage as error:
+            refused[page.pod] = str(error)
+    pages = read_pages(texts, families=FAMILIES)
     moments = pl.DataFrame(
         {"pod": [page.pod for page in batch], "at": [page.at for page in batch]},
         schema={"pod": READINGS["pod"], "at": READINGS["at"]},
     )
-    return pages.rows.join(moments, on="pod").select(READINGS.names()), pages.refused
+    rows = pages.rows.join(moments, on="pod").select(READINGS.names())
+    return rows, {**refused, **pages.refused}

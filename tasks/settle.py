@@ -19,12 +19,12 @@ from policy.errors import OptimizerError
 from policy.frames import LIMITS, empty
 from policy.scrape import Scrape
 from policy.settings import Settings
-from policy.settings.connection import MimirSettings
 from storage.audit import AuditEntry, append_audit
 from storage.database import Database
 from storage.limits import observed_limits
 from storage.revisions import Revision, finish_revision, newest_confirmed, newest_revision
-from tasks.collect import first_answer
+from tasks.answers import first_answer
+from tasks.discover import discover
 from tasks.http import client_of
 from tasks.mimir import reload_states, runtime_overrides
 from tasks.publish import ACTOR, COMPONENT
@@ -99,8 +99,8 @@ async def settle(
         return None  # another flow wrote it after this look
     overdue = clock() - revision.at >= settings.publish.verify_timeout
     verdict = judge(
-        _expectation(revision, database=database, before=before),
-        seen=await _look(seen, settings.mimir),
+        _expectation(revision, database=database, before=before, known=_known(seen)),
+        seen=await _look(seen, settings, clock=clock),
         overdue=overdue,
     )
     unheard = sorted(seen.failed)
@@ -128,33 +128,41 @@ def pod_states(seen: Scrape) -> list[PodState]:
     return [PodState(**row) for row in reload_states(seen).to_dicts()]
 
 
-async def _look(seen: Scrape, mimir: MimirSettings) -> Observation:
+async def _look(seen: Scrape, settings: Settings, *, clock: Callable[[], datetime]) -> Observation:
     states = pod_states(seen)
     values: pl.DataFrame | None = None
     if seen.failed:
         return Observation(states=states, values_seen=None)  # nothing is proven without them
     try:
-        async with client_of(mimir) as client:
+        # A look through PromQL knows the pods, but not where they are asked.
+        urls = seen.urls or [pod.url for pod in await discover(settings, clock=clock)]
+        async with client_of(settings.mimir) as client:
             # Equal hashes on all pods make one pod's values those of all.
-            values = await first_answer(
-                seen.answered, lambda url: runtime_overrides(url, client=client)
-            )
+            values = await first_answer(urls, lambda url: runtime_overrides(url, client=client))
     except OptimizerError:
         values = None
     return Observation(states=states, values_seen=values)
 
 
-def _expectation(revision: Revision, *, database: Database, before: Before | None) -> Expectation:
+def _known(seen: Scrape) -> frozenset[str]:
+    return frozenset((*seen.answered, *seen.failed))
+
+
+def _expectation(
+    revision: Revision, *, database: Database, before: Before | None, known: frozenset[str]
+) -> Expectation:
+    """What to look for; a pod that is not known any more, as after a rollout, is not waited for."""
     expected = parse(revision.document.encode())
     previous = newest_confirmed(database)
     said_before = parse(previous.document.encode()) if previous else empty(LIMITS)
-    known = before if before is not None and before.revision == revision.revision else None
+    told = before if before is not None and before.revision == revision.revision else None
+    hashes = told.hashes if told else {}
     defaults = observed_limits(database).filter(pl.col("tenant") == EVERYONE)
     return Expectation(
         expected=expected,
         removed=said_before.join(expected, on=["tenant", "limit"], how="anti"),
-        hash_before=known.hashes if known else {},
-        refusing_before=known.refusing if known else frozenset(),
+        hash_before={pod: sha256 for pod, sha256 in hashes.items() if pod in known},
+        refusing_before=told.refusing if told else frozenset(),
         defaults=dict(defaults.select("limit", "value").iter_rows()),
     )
 

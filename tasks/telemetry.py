@@ -1,7 +1,8 @@
 """What the process tells Prometheus about itself.
 
 One registry per process, built once and passed on; the resident process serves it, so the
-counters are live. Tenants are no label here: this program must not be a cardinality blast.
+counters are live. Tenants are no label here: this program must not be a cardinality blast. The
+processes of Mimir are one, and those that are gone leave with the next look.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from prometheus_client import (
     Histogram,
     disable_created_metrics,
 )
+
+from tasks.gauges import CacheLookups, MimirResources
 
 PREFIX: Final = "mimir_limit_optimizer"
 
@@ -75,3 +78,6 @@ class Telemetry:
             "The newest revision that every Mimir process confirmed.",
             registry=registry,
         )
+        self.resources = MimirResources(prefix=PREFIX)
+        registry.register(self.resources)
+        registry.register(CacheLookups(prefix=PREFIX))

@@ -9,7 +9,9 @@ from typing import Final, TypeVar
 
 import polars as pl
 
+from deployments.checks.agreement import check_agreement
 from deployments.checks.check import Check, failed, ok, skipped, warning
+from deployments.checks.discovery import find_pods
 from deployments.checks.in_force import NAME as IN_FORCE
 from deployments.checks.in_force import check_in_force
 from policy import scrape as families
@@ -37,21 +39,25 @@ LAST_FILE: Final = "name our file last in -runtime-config.file of every process"
 async def check_mimir(settings: Settings) -> list[Check]:
     """Look at every process once, and ask those that answer for limits and version."""
     mimir = settings.mimir
-    headers = _headers(mimir)
+    found, known = await find_pods(settings, clock=_now)
     async with client_of(mimir) as client:
         seen = await scrape(
-            mimir.endpoints,
-            client=client,
-            clock=lambda: datetime.now(UTC),
-            timeout_seconds=mimir.timeout.total_seconds(),
+            known, client=client, clock=_now, timeout_seconds=mimir.timeout.total_seconds()
         )
-        pods = [headers, *(_process(pod, seen) for pod in dict.fromkeys(mimir.endpoints))]
+        pods = [found, _headers(mimir), *(_process(pod, seen) for pod in seen.addresses)]
         if not seen.answered:
             return [*pods, skipped("mimir", "no process answers, so nothing else can be looked at")]
         overrides, defaults, version = await asyncio.gather(
-            _first(seen.answered, mimir, lambda url: runtime_overrides(url, client=client)),
-            _first(seen.answered, mimir, lambda url: default_limits(url, client=client)),
-            _first(seen.answered, mimir, lambda url: build_version(url, client=client)),
+            _first(seen.urls, mimir, lambda url: runtime_overrides(url, client=client)),
+            _first(seen.urls, mimir, lambda url: default_limits(url, client=client)),
+            _first(seen.urls, mimir, lambda url: build_version(url, client=client)),
+        )
+        agreement = await check_agreement(
+            settings.publish.file.path,
+            seen=seen,
+            client=client,
+            overrides=overrides,
+            defaults=defaults,
         )
     return [
         *pods,
@@ -61,8 +67,13 @@ async def check_mimir(settings: Settings) -> list[Check]:
         _overrides(overrides),
         _defaults(defaults),
         _version(version),
+        agreement,
         _in_force(settings, overrides=overrides, defaults=defaults),
     ]
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
 
 
 def _headers(mimir: MimirSettings) -> Check:
@@ -103,7 +114,8 @@ def _demand(seen: Scrape, *, kind: str) -> Check:
     return failed(
         name,
         f"no process tells {family}",
-        mend=f"list every {kind} in mimir.endpoints, each by its own address, not a Service",
+        mend=f"let every {kind} be found, each by its own address: list it in mimir.endpoints, or "
+        "name its Service in metricsDiscovery.serviceNames",
     )
 
 

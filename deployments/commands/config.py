@@ -14,6 +14,7 @@ import typer
 from deployments.commands.options import ConfigOption, OutputOption, say, settings_of
 from deployments.output import Column, Format, show, show_data
 from policy.settings import Settings
+from policy.settings.futile import NEVER, values_in_vain
 from policy.settings.pending import is_without_effect, set_without_effect
 from policy.settings.schema import located
 from tasks.settings import origins
@@ -28,6 +29,7 @@ COLUMNS: Final = (
     Column(name="effect", heading="", missing=""),
 )
 NO_EFFECT: Final = "no effect yet"
+NEVER_AN_EFFECT: Final = "no effect"
 
 config_commands = typer.Typer(no_args_is_help=True, help="Show and check the settings.")
 
@@ -58,7 +60,9 @@ def validate(path: PathArgument = None, config: ConfigOption = None) -> None:
     chosen = path or config
     settings = settings_of(chosen)
     for key in set_without_effect(settings):
-        say(f"warning: {key}: nothing reads this setting yet")
+        say(f"warning: {key}: {NEVER.get(key, 'nothing reads this setting yet')}")
+    for line in values_in_vain(settings):
+        say(f"warning: {line}")
     typer.echo(f"{chosen or 'the defaults'}: can be used; the mode is {settings.mode}")
 
 
@@ -70,10 +74,16 @@ def set_keys(settings: Settings, *, origin_by_key: Mapping[str, str]) -> pl.Data
     """
     tree = settings.masked()
     rows = [
-        (key, _shown(_at(tree, key)), origin, NO_EFFECT if is_without_effect(key) else None)
+        (key, _shown(_at(tree, key)), origin, _effect(key))
         for key, origin in sorted(origin_by_key.items())
     ]
     return pl.DataFrame(rows, schema=SET_KEYS, orient="row")
+
+
+def _effect(key: str) -> str | None:
+    if key in NEVER:
+        return NEVER_AN_EFFECT
+    return NO_EFFECT if is_without_effect(key) else None
 
 
 def _at(tree: object, key: str) -> object:

@@ -13,10 +13,10 @@ from deployments.commands.options import Code, ConfigOption, OutputOption, say, 
 from deployments.output import Column, Format, show
 from deployments.standing import standing_limits
 from policy.errors import OptimizerError
-from policy.layers import Bounds
 from policy.plan import Plan, plan
+from policy.scrape import Pod
 from policy.settings import Settings
-from policy.settings.connection import MimirSettings
+from policy.tuned import bounds_of, catalogue_of
 from policy.versions import known_to
 from storage import reading
 
@@ -50,29 +50,35 @@ def _pending(settings: Settings) -> Plan:
     layers = reading.layers(settings.storage.url)
     observed = reading.observed(settings.storage.url)
     stands = standing_limits(settings)
+    catalogue = catalogue_of(settings.limits)
 
     def planned(version: str | None) -> Plan:
         return plan(
             layers,
             observed=observed,
             standing=stands,
-            bounds=Bounds(minimum=settings.limits.min_limits, maximum=settings.limits.max_limits),
-            known=known_to(version),
+            bounds=bounds_of(settings.limits),
+            known=known_to(version, catalogue=catalogue),
+            catalogue=catalogue,
             now=datetime.now(UTC),
         )
 
     found = planned(None)
     # Only a name that some version does not know makes it worth to wait for Mimir's answer.
-    return planned(asyncio.run(_version(settings.mimir))) if found.problems else found
+    return planned(asyncio.run(_version(settings))) if found.problems else found
 
 
-async def _version(mimir: MimirSettings) -> str | None:
+async def _version(settings: Settings) -> str | None:
     """What the first process that answers says; None when none does."""
-    from tasks.http import client_of  # noqa: PLC0415 - rarely needed, and slow to import
+    from tasks.discover import discover  # noqa: PLC0415 - rarely needed, and slow to import
+    from tasks.http import client_of  # noqa: PLC0415 - as above
     from tasks.mimir import build_version  # noqa: PLC0415 - as above
 
-    async with client_of(mimir) as client:
-        for url in mimir.endpoints:
+    pods: tuple[Pod, ...] = ()
+    with suppress(OptimizerError):
+        pods = await discover(settings, clock=lambda: datetime.now(UTC))
+    async with client_of(settings.mimir) as client:
+        for pod in pods:
             with suppress(OptimizerError):
-                return await build_version(url, client=client)
+                return await build_version(pod.url, client=client)
     return None

@@ -22,9 +22,9 @@ from policy.explain import Explanation, Story, lines
 from policy.explain import explain as explanation_of
 from policy.figures import figure
 from policy.frames import DECISIONS
-from policy.layers import Bounds
 from policy.settings import Settings
 from policy.stack import stack
+from policy.tuned import bounds_of
 from storage import reading
 
 Subject = Annotated[str, typer.Argument(metavar="TENANT", help="The tenant's id.")]
@@ -82,7 +82,7 @@ def _known(tenant: str, *, settings: Settings) -> tuple[pl.DataFrame, pl.DataFra
         tenant,
         layers=layers,
         beneath=beneath(reading.observed(url), tenants=[tenant], limits=limits),
-        bounds=Bounds(minimum=settings.limits.min_limits, maximum=settings.limits.max_limits),
+        bounds=bounds_of(settings.limits),
         now=datetime.now(UTC),
     )
     return voices, decisions

@@ -9,10 +9,11 @@ import polars as pl
 
 from deployments.commands.options import ConfigOption, OutputOption, say, settings_of
 from deployments.output import Column, Format, show
+from policy.activity import states
 from policy.catalogue import unlimited_at_zero
 from policy.figures import grouped
 from policy.settings import Settings
-from policy.signals import INGESTION_BURST_SIZE, INGESTION_RATE, SERIES, SIZED
+from policy.signals import INGESTION_BURST_SIZE, INGESTION_RATE, SERIES
 from policy.tenancy import tiers
 from storage import reading
 
@@ -21,6 +22,7 @@ HEADINGS: Final = {
     INGESTION_BURST_SIZE: "burst",
     SERIES: "series",
 }
+FIRST: Final = ("tenant", "tier", "state", "used_percent", "used_of", "last_seen")
 LEAST_FRESH: Final = timedelta(minutes=5)
 INTERVALS_FRESH: Final = 3
 
@@ -32,21 +34,32 @@ def tenants(config: ConfigOption = None, output: OutputOption = Format.TABLE) ->
     demand = reading.demand(settings.storage.url)
     if demand.is_empty():
         say("no tenant was seen yet; `mlo up` looks every protectInterval")
-    found = used(demand, settings=settings, fresh_since=datetime.now(UTC) - fresh)
+    scoping = settings.tenant_scoping
+    activity = states(
+        reading.activity(settings.storage.url),
+        inactive_after=scoping.inactive_after,
+        gone_after=scoping.gone_after,
+    )
+    found = used(
+        demand, activity=activity, settings=settings, fresh_since=datetime.now(UTC) - fresh
+    )
     show(found, form=output, columns=_columns(settings), table=_told(found))
 
 
-def used(demand: pl.DataFrame, *, settings: Settings, fresh_since: datetime) -> pl.DataFrame:
+def used(
+    demand: pl.DataFrame, *, activity: pl.DataFrame, settings: Settings, fresh_since: datetime
+) -> pl.DataFrame:
     """One row per tenant, the one that is nearest to a limit first.
 
     Args:
         demand: `storage.reading.DEMAND`.
+        activity: STATES of the tenants.
         settings: for the tier of each tenant.
         fresh_since: older demand is not the demand now, and null.
 
     Returns:
-        tenant, tier, used_percent (the highest), used_of (of which limit), last_seen, and of
-        each sized limit `…_demand`, `…_limit` and `…_used_percent`.
+        tenant, tier, state, used_percent (the highest), used_of (of which limit), last_seen, and
+        of each sized limit `…_demand`, `…_limit` and `…_used_percent`.
     """
     unlimited = pl.col("limit").is_in(list(unlimited_at_zero())) & (pl.col("value") == 0)
     now = pl.when(pl.col("demand_at") >= fresh_since).then("demand")
@@ -63,7 +76,7 @@ def used(demand: pl.DataFrame, *, settings: Settings, fresh_since: datetime) -> 
             pl.col("value").alias(f"{limit}_limit"),
             pl.col("used_percent").alias(f"{limit}_used_percent"),
         )
-        for limit in SIZED
+        for limit in HEADINGS
     ]
     fullest = rows.group_by("tenant").agg(
         pl.col("last_seen").max(),
@@ -73,18 +86,15 @@ def used(demand: pl.DataFrame, *, settings: Settings, fresh_since: datetime) -> 
     found = tiers(fullest.get_column("tenant"), mapping=settings.tenant_tier_mapping).join(
         fullest, on="tenant"
     )
+    found = found.join(activity, on="tenant", how="left")
     for of_limit in of_limits:
         found = found.join(of_limit, on="tenant", how="left")
     known = pl.col("used_percent").is_not_null()
     return (
         found.with_columns(used_of=pl.when(known).then("used_of"))
         .select(
-            "tenant",
-            "tier",
-            "used_percent",
-            "used_of",
-            "last_seen",
-            pl.selectors.exclude("tenant", "tier", "used_percent", "used_of", "last_seen"),
+            *FIRST,
+            pl.selectors.exclude(*FIRST),
         )
         .sort("used_percent", "tenant", descending=[True, False], nulls_last=True)
     )
@@ -97,6 +107,7 @@ def _columns(settings: Settings) -> list[Column]:
     return [
         Column(name="tenant", heading="tenant"),
         *tier,
+        Column(name="state", heading="state"),
         Column(name="used", heading="used"),
         *(Column(name=limit, heading=heading) for limit, heading in HEADINGS.items()),
         Column(name="last_seen", heading="last seen (UTC)"),

@@ -4,18 +4,36 @@ from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal, Self
 
-from pydantic import AfterValidator, Field, SecretStr
+from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from policy.settings.section import Section
-from policy.settings.values import BaseUrl, Name, Port, PositiveDuration, not_empty
+from policy.settings.values import Name, Port, PositiveDuration, base_url, not_empty
+
+DNS: Final = "dns+"
+
+
+def endpoint(text: str) -> str:
+    """A base address; with `dns+` in front, one process at each address of its host.
+
+    Raises:
+        ValueError: see `base_url`; or SRV records are asked for.
+    """
+    if text.strip().startswith("dnssrv+"):
+        raise ValueError("SRV records are not supported; write it like dns+http://mimir:8080")
+    if text.strip().startswith(DNS):
+        return DNS + base_url(text.strip().removeprefix(DNS))
+    return base_url(text)
+
+
+Endpoint = Annotated[str, AfterValidator(endpoint)]
 
 
 class MimirSettings(Section):
     """The Mimir cluster: its processes, and where its runtime configuration lives."""
 
-    endpoints: Annotated[tuple[BaseUrl, ...], AfterValidator(not_empty)] = (
+    endpoints: Annotated[tuple[Endpoint, ...], AfterValidator(not_empty)] = (
         "http://127.0.0.1:9009",
     )
     timeout: PositiveDuration = timedelta(seconds=10)
@@ -26,14 +44,40 @@ class MimirSettings(Section):
 
 
 class MetricsDiscovery(Section):
-    """How Mimir's processes are found in a Kubernetes cluster."""
+    """How Mimir's processes are found in a Kubernetes cluster.
+
+    A Service is taken when it has the labels of the selector and, where names are given, one of
+    those names, or one with `-headless` or `-zone-…` behind it.
+    """
 
     enabled: bool = True
+    kubeconfig: Path | None = None
+    """The cluster to look into from outside; None is the one that we run in."""
     namespace: Name = "mimir-system"
     service_label_selector: str = "app.kubernetes.io/name=mimir"
-    service_names: tuple[Name, ...] = ("mimir-distributor", "mimir-ingester", "mimir-querier")
+    service_names: tuple[Name, ...] = (
+        "mimir-distributor",
+        "mimir-ingester",
+        "mimir-querier",
+        "mimir-query-frontend",
+        "mimir-query-scheduler",
+        "mimir-store-gateway",
+        "mimir-ruler",
+        "mimir-alertmanager",
+        "mimir-compactor",
+        "mimir-overrides-exporter",
+    )
     metrics_path: Annotated[str, Field(pattern="^/")] = "/metrics"
     port_name: Name = "http-metrics"
+
+    @model_validator(mode="after")
+    def _chooses(self) -> Self:
+        if not self.service_label_selector.strip() and not self.service_names:
+            raise ValueError(
+                "serviceLabelSelector and serviceNames are both empty: every pod of the "
+                "namespace would be asked; give one of them"
+            )
+        return self
 
 
 class FileSink(Section):

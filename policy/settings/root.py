@@ -25,6 +25,7 @@ from policy.settings.emergency import Emergency
 from policy.settings.limits import Limits
 from policy.settings.masking import masked
 from policy.settings.performance import Performance
+from policy.settings.promql import Promql
 from policy.settings.section import Section, fold
 from policy.settings.tenants import Synthetic, TenantScoping
 from policy.settings.values import Count, Faults, Interval, Percent
@@ -68,7 +69,9 @@ class Settings(Section):
     )
     log_format: Literal["text", "json"] = "text"
 
+    metrics_source: Literal["scrape", "promql"] = "scrape"
     mimir: MimirSettings = MimirSettings()
+    promql: Promql = Promql()
     publish: Publish = Publish()
     storage: Storage = Storage()
     server: Server = Server()

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
 from policy.settings.section import Section
-from policy.settings.values import Faults
+from policy.settings.values import Faults, PositiveDuration
 
 
 class TierBased(Section):
-    """Whether the tier of a tenant decides its scope."""
+    """Whether only tenants that belong to a tier are looked after."""
 
     enabled: bool = False
 
@@ -25,6 +26,16 @@ class TenantScoping(Section):
     include_list: tuple[str, ...] = ()
     use_regex: bool = False
     tier_based: TierBased = TierBased()
+    inactive_after: PositiveDuration = timedelta(hours=13)
+    """Without demand for so long a tenant is idle. Mimir closes its TSDB after as long."""
+    gone_after: PositiveDuration = timedelta(days=30)
+    """Unseen for so long it is gone. Its 5-minute history has ended by then."""
+
+    @model_validator(mode="after")
+    def _idle_before_gone(self) -> Self:
+        if self.gone_after < self.inactive_after:
+            raise Faults({"goneAfter": "must not be shorter than inactiveAfter"})
+        return self
 
     @model_validator(mode="after")
     def _expressions_compile(self) -> Self:

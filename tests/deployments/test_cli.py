@@ -295,7 +295,7 @@ def test_the_table_of_tenants_calls_unknown_what_is_not_known() -> None:
     assert "95 % of samples/s" in acme
     assert "9,500 of 10,000" in acme
     assert "30,000 of unlimited" in beta
-    assert late.split()[:2] == ["late", "unknown"]
+    assert late.split()[:3] == ["late", "seen", "unknown"]
 
 
 @pytest.mark.usefixtures("history")

@@ -6,9 +6,11 @@ import os
 import shutil
 import subprocess
 
+import polars as pl
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
+from policy.resources import RESOURCES
 from tasks.telemetry import Telemetry
 
 
@@ -31,6 +33,9 @@ def test_our_metrics_pass_the_linter_of_prometheus(promtool: str) -> None:
     telemetry.last_reconcile.labels("protect").set(1.0)
     telemetry.errors.labels("protect").inc()
     telemetry.limits_applied.labels("ingestion_rate").inc()
+    names = ("up", "cpu_cores", "memory_bytes", "disk_bytes", "ingester_max_series", "restarts")
+    seen = [("ingester-0", "ingester", resource, 1.0, 2.0) for resource in names]
+    telemetry.resources.show(pl.DataFrame(seen, schema=RESOURCES, orient="row"))
 
     checked = subprocess.run(
         [promtool, "check", "metrics"],

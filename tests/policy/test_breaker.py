@@ -14,6 +14,12 @@ from policy.layers import Bounds, compose
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 LATER = NOON + timedelta(minutes=10)
 RATE, BURST, SERIES = "ingestion_rate", "ingestion_burst_size", "max_global_series_per_user"
+HELD = {
+    "limits": (RATE, BURST, SERIES),
+    "endless": {SERIES},
+    "written_at": NOON,
+    "expires_at": LATER,
+}
 
 
 def demand(*values: float | None, tenant: str = "a", signal: str = RATE) -> pl.DataFrame:
@@ -95,7 +101,7 @@ def test_the_sentence_names_the_numbers() -> None:
 def test_a_blasting_tenant_is_capped_where_it_is_until_the_cap_expires() -> None:
     current = limits(("a", RATE, 2_000), ("a", BURST, 9_000), ("a", SERIES, 0), ("b", RATE, 5))
 
-    layer = breaker_layer(blasts(12_000), current=current, written_at=NOON, expires_at=LATER)
+    layer = breaker_layer(blasts(12_000), current=current, **HELD)
 
     assert layer.schema == LAYERS
     assert layer.select("tenant", "limit", "kind", "value", "expires_at").rows() == [
@@ -106,9 +112,7 @@ def test_a_blasting_tenant_is_capped_where_it_is_until_the_cap_expires() -> None
 
 
 def test_the_breaker_never_raises_and_stops_a_raise() -> None:
-    cap = breaker_layer(
-        blasts(12_000), current=limits(("a", RATE, 2_000)), written_at=NOON, expires_at=LATER
-    )
+    cap = breaker_layer(blasts(12_000), current=limits(("a", RATE, 2_000)), **HELD)
     raised = cap.with_columns(layer=pl.lit("optimized"), kind=pl.lit("set"), value=pl.lit(8_000.0))
     what = {"beneath": limits(("a", RATE, 1_500)), "bounds": Bounds(), "now": NOON}
 
@@ -120,9 +124,7 @@ def test_the_breaker_never_raises_and_stops_a_raise() -> None:
 
 
 def test_no_blast_gives_no_layer() -> None:
-    layer = breaker_layer(
-        blasts(1), current=limits(("a", RATE, 2_000)), written_at=NOON, expires_at=LATER
-    )
+    layer = breaker_layer(blasts(1), current=limits(("a", RATE, 2_000)), **HELD)
 
     assert layer.is_empty()
     assert layer.schema == LAYERS

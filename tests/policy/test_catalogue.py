@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
+from importlib.resources import files
+
 import pytest
 
 from policy.catalogue import (
+    CLASSES,
     CORTEX,
     MIMIR_RELEASES,
     blocked_at_zero,
+    demands,
     integers,
     known_in,
     limits,
@@ -15,6 +20,7 @@ from policy.catalogue import (
 )
 from policy.errors import ConfigError
 from policy.rules import Rules
+from policy.signals import PRESSURE_ON
 
 
 def test_zero_is_unlimited_for_series_and_blocks_for_the_rate() -> None:
@@ -59,3 +65,54 @@ def test_every_limit_is_known_to_some_version() -> None:
     labels = {label for _, label in MIMIR_RELEASES} | {CORTEX}
 
     assert all(set(limit.present_in) & labels for limit in limits().values())
+
+
+def test_every_limit_has_a_class_and_a_way_in_which_its_demand_shows() -> None:
+    for limit in limits().values():
+        assert limit.automation in CLASSES
+        assert limit.observable in {"metric", "api", "reject", "none"}
+
+
+def test_what_shows_in_a_metric_names_it_and_gives_a_query_for_each_kind_of_storage() -> None:
+    shown = [limit for limit in limits().values() if limit.observable == "metric"]
+
+    assert shown
+    for limit in shown:
+        assert limit.metric
+        assert set(limit.promql) in ({"any"}, {"classic", "ingest_storage"})
+
+
+def test_what_shows_only_as_refusals_says_where() -> None:
+    hidden = [limit for limit in limits().values() if limit.observable == "reject"]
+
+    assert hidden
+    assert all(limit.reject for limit in hidden)
+
+
+def test_a_class_that_is_sized_by_itself_is_a_number_whose_demand_is_measured() -> None:
+    """Else a limit would be auto in name only."""
+    for limit in limits().values():
+        if limit.automation == "auto":
+            assert limit.is_number
+            assert limit.signal == limit.name
+            assert limit.observable == "metric"
+
+
+def test_what_deletes_data_is_destructive() -> None:
+    destructive = {name for name, limit in limits().items() if limit.automation == "destructive"}
+
+    assert destructive == {
+        "compactor_blocks_retention_period",
+        "compactor_partial_block_deletion_delay",
+    }
+
+
+def test_refusals_are_no_demand() -> None:
+    assert not demands() & set(PRESSURE_ON.values())
+
+
+def test_the_names_are_sorted_and_unique() -> None:
+    text = files("policy").joinpath("mimir_limits.json").read_text(encoding="utf-8")
+    names = [row["name"] for row in json.loads(text)]
+
+    assert names == sorted(set(names))

@@ -15,8 +15,10 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from policy import signals
+from policy.catalogue import limits
 from policy.demand import demand
 from policy.frames import LIMITS, READINGS, SAMPLES
+from policy.measures import MEASURES
 from policy.scrape import FAMILIES, Scrape
 from tasks.exposition import read_pages
 
@@ -36,6 +38,7 @@ OWNED = "cortex_ingester_owned_series"
 LOCAL = "cortex_ingester_local_limits"
 FACTOR = "cortex_distributor_replication_factor"
 PARTITIONED = "cortex_distributor_ingest_storage_enabled"
+RECEIVED = "cortex_distributor_received_samples_total"
 
 
 def captured(name: str) -> str:
@@ -117,12 +120,31 @@ def test_the_rates_of_a_captured_page_are_those_of_the_reference_parser(name: st
     expected = sum_of_rates(before, after, SAMPLES_IN, EXEMPLARS_IN, METADATA_IN)
     assert values(found, signals.INGESTION_RATE) == pytest.approx(expected)
     assert values(found, signals.INGESTION_BURST_SIZE) == pytest.approx(expected)
-    received = sum_of_rates(before, after, "cortex_distributor_received_samples_total")
-    assert values(found, signals.SAMPLES_RECEIVED) == pytest.approx(received)
-    assert len(expected) == len(received) > 10
+    assert len(expected) > 10
     assert min(expected.values()) > 0
     assert found.schema == SAMPLES
     assert found.null_count().sum_horizontal().item() == 0
+
+
+def test_accepted_samples_are_counted_after_the_limiter_in_mimir_and_before_it_in_cortex() -> None:
+    """
+    In both captured pages the tenant `blast` is at its rate limit.
+    """
+    accepted = {}
+    for product in ("mimir-all", "cortex-distributor"):
+        before = captured(f"{product}-200-tenants.prom.gz")
+        after = grown(before)
+        found = demand(*two_scrapes({"d": before}, {"d": after}))
+        accepted[product] = values(found, signals.SAMPLES_RECEIVED)
+        received = sum_of_rates(before, after, RECEIVED)
+        limited = sum_of_rates(before, after, DISCARDED)["blast"]
+        if product == "cortex-distributor":
+            received["blast"] -= limited
+
+        assert limited > 0
+        assert accepted[product] == pytest.approx(received)
+
+    assert min(map(len, accepted.values())) >= 202
 
 
 @pytest.mark.parametrize(
@@ -222,7 +244,8 @@ def test_discards_are_grouped_by_what_they_say_of_the_limits_and_counted_once() 
 
     assert values(found, signals.DISCARDED_RATE_LIMITED) == {"a": 1500 / SECONDS}
     assert values(found, signals.DISCARDED_SERIES_LIMIT) == {"a": (4500 / 3 + 150) / SECONDS}
-    assert values(found, signals.DISCARDED_OTHER) == {"a": (900 / 3 + 30) / SECONDS}
+    assert values(found, signals.DISCARDED_QUALITY) == {"a": 900 / 3 / SECONDS}
+    assert values(found, signals.DISCARDED_LABEL_VALUE) == {"a": 30 / SECONDS}
 
 
 def ingesters(*series: int, factor: int = 3, local: int | None = None) -> dict[str, str]:
@@ -348,7 +371,253 @@ def test_the_replication_factor_is_remembered_when_no_distributor_answers() -> N
 def test_without_an_earlier_scrape_there_are_gauges_and_no_rates() -> None:
     found = demand(scrape({"d": captured("mimir-all-10-tenants.prom.gz")}), None)
 
-    assert set(found.get_column("signal")) == {signals.SERIES, signals.ACTIVE_SERIES}
+    assert set(found.get_column("signal")) == {
+        signals.SERIES,
+        signals.SERIES_FULLEST_SHARE,
+        signals.ACTIVE_SERIES,
+        "max_global_exemplars_per_user",
+    }
+
+
+# By signal: the family's labels and values of two pods, and what they come to, on a classic ring
+# of two replicas.
+LEVELS = {
+    signals.OWNED_SERIES: (OWNED, [('user="a"', 30), ('user="a"', 50)], 40.0),
+    "max_global_exemplars_per_user": (
+        "cortex_ingester_tsdb_exemplar_series_with_exemplars_in_storage",
+        [('user="a"', 10), ('user="a"', 40)],
+        40.0 * 2 / 2,
+    ),
+    "max_global_metadata_per_user": (
+        "cortex_ingester_memory_metadata_created_total",
+        [('user="a"', 10), ('user="a"', 40)],
+        40.0 * 2 / 2,
+    ),
+    "alertmanager_max_alerts_count": (
+        "cortex_alertmanager_alerts_limiter_current_alerts",
+        [('user="a"', 7), ('user="a"', 6)],
+        7.0,
+    ),
+    "alertmanager_max_alerts_size_bytes": (
+        "cortex_alertmanager_alerts_limiter_current_alerts_size_bytes",
+        [('user="a"', 700), ('user="a"', 600)],
+        700.0,
+    ),
+    "max_active_series_per_user": (
+        "cortex_usage_tracker_active_series",
+        [('user="a"', 5), ('user="a"', 6)],
+        11.0,
+    ),
+    signals.QUERY_QUEUE_LENGTH: (
+        "cortex_query_scheduler_queue_length",
+        [('user="a"', 5), ('user="a"', 6)],
+        11.0,
+    ),
+}
+
+
+@pytest.mark.parametrize("signal", LEVELS)
+def test_a_level_is_put_together_as_its_pods_hold_it(signal: str) -> None:
+    """
+    Ingesters hold copies, and enforce a share each; alertmanagers hold everything each.
+    """
+    family, samples, expected = LEVELS[signal]
+    pages = {
+        f"p{n}": page(f"{FACTOR} 2", f"{family}{{{labels}}} {value}")
+        for n, (labels, value) in enumerate(samples)
+    }
+
+    found = demand(scrape(pages), None)
+
+    assert values(found, signal) == {"a": expected}
+
+
+def test_rule_groups_are_counted_and_the_fullest_one_is_found() -> None:
+    rules = "cortex_prometheus_rule_group_rules"
+    pages = {
+        "r0": page(
+            f'{rules}{{rule_group="f;x",user="a"}} 4', f'{rules}{{rule_group="f;y",user="a"}} 9'
+        ),
+        "r1": page(
+            f'{rules}{{rule_group="f;z",user="a"}} 2', f'{rules}{{rule_group="f;x",user="b"}} 1'
+        ),
+    }
+
+    found = demand(scrape(pages), None)
+
+    assert values(found, "ruler_max_rule_groups_per_tenant") == {"a": 3.0, "b": 1.0}
+    assert values(found, "ruler_max_rules_per_rule_group") == {"a": 9.0, "b": 1.0}
+
+
+def test_silences_of_all_states_count_on_the_replica_that_has_the_most() -> None:
+    silences = "cortex_alertmanager_silences"
+    pages = {
+        pod: page(
+            f'{silences}{{state="active",user="a"}} {active}',
+            f'{silences}{{state="expired",user="a"}} {expired}',
+        )
+        for pod, active, expired in (("m0", 2, 9), ("m1", 3, 7))
+    }
+
+    assert values(demand(scrape(pages), None), "alertmanager_max_silences_count") == {"a": 11.0}
+
+
+def test_ha_clusters_are_counted_once_however_many_distributors_know_them() -> None:
+    elected = "cortex_ha_tracker_elected_replica_timestamp_seconds"
+    text = page(*(f'{elected}{{cluster="{name}",user="a"}} 17e8' for name in ("x", "y", "z")))
+
+    assert values(demand(scrape({"d0": text, "d1": text}), None), "ha_max_clusters") == {"a": 3.0}
+
+
+def test_metadata_in_memory_is_what_was_created_and_not_removed() -> None:
+    created, removed = (
+        f"cortex_ingester_memory_metadata_{done}_total" for done in ("created", "removed")
+    )
+    text = page(f'{created}{{user="a"}} 90', f'{removed}{{user="a"}} 20')
+
+    assert values(demand(scrape({"i": text}), None), "max_global_metadata_per_user") == {"a": 70.0}
+
+
+def test_each_zone_tracks_all_active_series() -> None:
+    pages = {
+        f"usage-tracker-zone-{zone}-{n}": page(
+            f'cortex_usage_tracker_active_series{{user="a"}} {held}'
+        )
+        for zone, n, held in (("a", 0, 10), ("a", 1, 20), ("b", 0, 12), ("b", 1, 21))
+    }
+
+    assert values(demand(scrape(pages), None), "max_active_series_per_user") == {"a": 33.0}
+
+
+def test_the_fullest_ingesters_share_of_its_local_limit_is_told() -> None:
+    found = demand(scrape(ingesters(100, 100, 450, local=500)), None)
+
+    assert values(found, signals.SERIES_FULLEST_SHARE) == {"a": 450 / 500}
+
+
+def test_active_series_are_not_told_while_an_ingester_reloads_its_trackers() -> None:
+    loading = "cortex_ingester_active_series_loading"
+    pages = {
+        "i0": page(
+            f'{ACTIVE}{{user="a"}} 1', f'{loading}{{user="a"}} 1', f'{ACTIVE}{{user="b"}} 1'
+        ),
+        "i1": page(
+            f'{ACTIVE}{{user="a"}} 1', f'{loading}{{user="b"}} 0', f'{ACTIVE}{{user="b"}} 1'
+        ),
+    }
+
+    assert values(demand(scrape(pages), None), signals.ACTIVE_SERIES) == {"b": 2.0}
+
+
+def test_request_rates_count_the_refused_and_their_burst_is_the_busiest_distributors() -> None:
+    """
+    A refused request is in no family but that of the discards.
+    """
+    requests, refused = "cortex_distributor_requests_in_total", "cortex_discarded_requests_total"
+
+    def distributor(let_in: float, kept_out: float) -> str:
+        return page(
+            f'{requests}{{user="a",version="1.0"}} {let_in}',
+            f'{requests}{{user="a",version="2.0"}} {let_in}',
+            f'{refused}{{reason="rate_limited",user="a"}} {kept_out}',
+        )
+
+    before = dict.fromkeys(("d0", "d1"), distributor(0, 0))
+    after = {"d0": distributor(150, 300), "d1": distributor(75, 0)}
+
+    found = demand(*two_scrapes(before, after))
+
+    assert values(found, signals.REQUEST_RATE) == {"a": (300 + 300 + 150) / SECONDS}
+    assert values(found, signals.REQUEST_BURST_SIZE) == {"a": (300 + 300) / SECONDS}
+    assert values(found, signals.DISCARDED_REQUESTS) == {"a": 300 / SECONDS}
+
+
+def test_samples_of_refused_requests_are_demand_though_nobody_counted_them() -> None:
+    """
+    Mimir refuses by request_rate before it reads the body.
+    """
+    families = ("cortex_distributor_requests_in_total", SAMPLES_IN)
+    refused = 'cortex_discarded_requests_total{reason="rate_limited",user="a"}'
+    before = page(*(f'{name}{{user="a"}} 0' for name in families), f"{refused} 0")
+    after = page(f'{families[0]}{{user="a"}} 30', f'{SAMPLES_IN}{{user="a"}} 6000', f"{refused} 15")
+
+    found = demand(*two_scrapes({"d": before}, {"d": after}))
+
+    assert values(found, signals.SAMPLES_PER_REQUEST) == {"a": 200.0}
+    assert values(found, signals.INGESTION_RATE) == {"a": pytest.approx((6000 + 3000) / SECONDS)}
+
+
+@pytest.mark.parametrize(
+    ("also", "rate"),
+    [pytest.param("", 100, id="ruler"), pytest.param(f'{CREATED}{{user="a"}} 1', 140, id="all")],
+)
+def test_what_a_ruler_writes_is_accepted_and_no_demand_on_the_rate(also: str, rate: float) -> None:
+    """
+    A ruler embeds a distributor without a limiter; a process of everything in one is no ruler.
+    """
+    counters = (SAMPLES_IN, RECEIVED)
+    ruler = ('cortex_prometheus_rule_group_rules{rule_group="x",user="a"} 4', also)
+    before = {
+        "d": page(*(f'{name}{{user="a"}} 0' for name in counters)),
+        "r": page(*ruler, *(f'{name}{{user="a"}} 0' for name in counters)),
+    }
+    after = {
+        "d": page(*(f'{name}{{user="a"}} {100 * SECONDS}' for name in counters)),
+        "r": page(*ruler, *(f'{name}{{user="a"}} {40 * SECONDS}' for name in counters)),
+    }
+
+    found = demand(*two_scrapes(before, after))
+
+    assert values(found, signals.INGESTION_RATE) == {"a": rate}
+    assert values(found, signals.SAMPLES_RECEIVED) == {"a": 140.0}
+
+
+def test_query_signals_add_up_and_federated_queries_are_left_out() -> None:
+    queries = "cortex_query_frontend_queries_total"
+    before = page(*(f'{queries}{{op="{op}",user="a"}} 0' for op in ("query", "query_range")))
+    after = page(
+        f'{queries}{{op="query",user="a"}} 30',
+        f'{queries}{{op="query_range",user="a"}} 60',
+        f'{queries}{{op="query",user="a|b"}} 600',
+        'cortex_query_fetched_series_total{user="a"} 900',
+        'cortex_query_fetched_chunk_bytes_total{user="a"} 0',
+    )
+
+    found = demand(*two_scrapes({"f": before}, {"f": after}))
+
+    assert values(found, signals.QUERIES) == {"a": 90 / SECONDS}
+    assert values(found, signals.FETCHED_SERIES) == {"a": 900 / SECONDS}
+    assert values(found, signals.FETCHED_CHUNK_BYTES) == {}
+
+
+def test_buckets_of_native_histograms_are_told_per_second_and_per_histogram() -> None:
+    names = [
+        f"cortex_distributor_received_native_histogram_{what}_total"
+        for what in ("samples", "buckets")
+    ]
+    before = page(*(f'{name}{{user="{user}"}} 0' for name in names for user in "ab"))
+    after = page(
+        f'{names[0]}{{user="a"}} 30',
+        f'{names[1]}{{user="a"}} 1200',
+        *(f'{name}{{user="b"}} 0' for name in names),
+    )
+
+    found = demand(*two_scrapes({"d": before}, {"d": after}))
+
+    assert values(found, signals.NATIVE_HISTOGRAM_BUCKETS) == {"a": 1200 / SECONDS}
+    assert values(found, signals.BUCKETS_PER_NATIVE_HISTOGRAM) == {"a": 40.0}
+
+
+def test_every_limit_with_a_demand_is_a_limit_that_exists() -> None:
+    """
+    A signal is a limit's name or one of our own; a typing error would be neither.
+    """
+    ours = {
+        value for name, value in vars(signals).items() if name.isupper() and isinstance(value, str)
+    }
+    told = {signal for measure in MEASURES for signal in measure.told_as.values()}
+
+    assert told - ours <= set(limits())
 
 
 def test_rows_carry_the_time_and_the_coverage_of_the_scrape() -> None:

@@ -66,7 +66,7 @@ def test_setting_what_nothing_reads_is_told() -> None:
     settings = parse_settings(
         {
             "mode": "prod",
-            "performance": {"caching": {"type": "redis"}},
+            "performance": {"gc": {"gogc": 50}, "caching": {"type": "redis"}},
             "costControl": {"enabled": True, "tenantBudgets": {"acme.eu": {"daily": 3}}},
             "limits": {"tenantTiers": {"gold": {"bufferPercentage": 30}}},
         }
@@ -74,7 +74,7 @@ def test_setting_what_nothing_reads_is_told() -> None:
 
     assert set_without_effect(settings) == [
         "costControl.tenantBudgets.acme.eu.daily",
-        "performance.cache.type",
+        "performance.gc.percent",
     ]
 
 
@@ -83,7 +83,8 @@ def test_defaults_set_nothing() -> None:
 
 
 def test_a_section_is_without_effect_when_all_its_keys_are() -> None:
-    assert is_without_effect("performance")
+    assert is_without_effect("performance.gc")
+    assert not is_without_effect("performance")
     assert not is_without_effect("costControl")
     assert is_without_effect("alerting.routing.*.channels")
 

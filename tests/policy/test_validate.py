@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import polars as pl
 import pytest
 
-from policy.catalogue import known_in
+from policy.catalogue import known_in, limits
 from policy.frames import LIMITS
 from policy.validate import validate
 
@@ -75,6 +77,20 @@ def test_a_burst_below_its_rate_is_refused() -> None:
 
     assert len(found) == 1
     assert found[0].startswith(f"tenant a, {BURST}: the burst is below {RATE}")
+
+
+def test_a_limit_that_the_settings_add_is_judged_by_what_they_say_of_it() -> None:
+    new = replace(limits()[RATE], name="max_new", type="int")
+    frame = pl.DataFrame(
+        [("a", "max_new", 0.0), ("b", "max_new", 1.5), ("c", "max_new", 2.0)],
+        schema=LIMITS,
+        orient="row",
+    )
+
+    blocks, cut_off = validate(frame, known={"max_new"}, catalogue={"max_new": new})
+
+    assert blocks.startswith("tenant a, max_new: 0 refuses everything")
+    assert cut_off.startswith("tenant b, max_new: the value is not a whole number")
 
 
 def test_a_file_above_the_budget_is_refused() -> None:

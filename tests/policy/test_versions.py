@@ -6,7 +6,7 @@ import pytest
 
 from policy.catalogue import CORTEX, MIMIR_RELEASES, known_in
 from policy.signals import SIZED
-from policy.versions import known_to
+from policy.versions import known_to, known_to_all
 
 
 @pytest.mark.parametrize("version", [None, "main-2f1b3c", ""], ids=["silent", "branch", "empty"])
@@ -26,3 +26,11 @@ def test_a_release_of_mimir_is_taken_at_its_word() -> None:
 def test_a_version_before_2_is_that_of_cortex(version: str) -> None:
     """Mimir began at 2.0, where Cortex still counts from 1."""
     assert known_to(version) == known_in(CORTEX)
+
+
+def test_only_what_every_running_version_knows_is_known_to_all() -> None:
+    """A cluster in the middle of an upgrade runs two."""
+    old, new = known_in("2.12.0"), known_in("3.3.0")
+
+    assert known_to_all(["2.12.0", "3.3.0"]) == old & new
+    assert known_to_all([]) == known_to(None)

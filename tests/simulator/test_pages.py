@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -34,15 +35,31 @@ FAMILIES = {
         ("cortex_ingester_active_series", "user"),
         ("cortex_ingester_local_limits", "limit,user"),
         ("cortex_ingester_ingested_samples_total", "user"),
+        ("cortex_ingester_memory_metadata_created_total", "user"),
+        ("cortex_ingester_memory_metadata_removed_total", "user"),
+        ("cortex_ingester_tsdb_exemplar_series_with_exemplars_in_storage", "user"),
         ("cortex_discarded_samples_total", "group,reason,user"),
         ("cortex_ingester_instance_limits", "limit"),
     },
     "overrides-exporter": {
         ("cortex_limits_defaults", "limit_name"),
         ("cortex_limits_overrides", "limit_name,user"),
+        ("cortex_query_frontend_queries_total", "op,user"),
+        ("cortex_query_seconds_total", "sharded,user"),
+        ("cortex_query_fetched_series_total", "user"),
+        ("cortex_query_fetched_chunks_total", "user"),
+        ("cortex_query_fetched_chunk_bytes_total", "user"),
+        ("cortex_query_scheduler_queue_length", "user"),
+        ("cortex_prometheus_rule_group_rules", "rule_group,user"),
+        ("cortex_alertmanager_alerts_limiter_current_alerts", "user"),
+        ("cortex_alertmanager_alerts_limiter_current_alerts_size_bytes", "user"),
+        ("cortex_alertmanager_silences", "state,user"),
+        ("cortex_alertmanager_notifications_total", "integration,user"),
     },
 }
 EVERYWHERE = {
+    ("cortex_build_info", "branch,goversion,revision,version"),
+    ("mimir_build_info", "branch,goversion,revision,version"),
     ("cortex_runtime_config_last_reload_successful", "config"),
     ("cortex_runtime_config_hash", "config,sha256"),
     ("process_cpu_seconds_total", ""),
@@ -78,7 +95,7 @@ def test_every_family_has_its_type_once(world: World, process: str) -> None:
     assert {family.type for family in families} == {"counter", "gauge"}
 
 
-@pytest.mark.parametrize("process", ["distributor-1", "ingester-0"])
+@pytest.mark.parametrize("process", ["distributor-1", "ingester-0", "overrides-exporter"])
 def test_counters_never_fall_until_the_process_restarts(world: World, process: str) -> None:
     before = world.samples(process)
     world.live(300)
@@ -93,6 +110,16 @@ def test_counters_never_fall_until_the_process_restarts(world: World, process: s
     assert all(reset.get(key, 0.0) <= after[key] for key in counters)
     assert sum(reset.get(key, 0.0) for key in counters) < sum(after[key] for key in counters)
     assert reset["process_start_time_seconds", frozenset()] == world.now
+
+
+def test_people_ask_more_in_the_afternoon_than_at_night(new_world: New, one_tenant: New) -> None:
+    asked = []
+    for hour in (2, 14):
+        world = new_world([one_tenant()], started_at=datetime(2026, 3, 3, hour, tzinfo=UTC))
+        world.live(3_600)
+        asked.append(world.value("overrides-exporter", "cortex_query_frontend_queries_total"))
+
+    assert 0 < 2 * asked[0] < asked[1]
 
 
 def test_a_restarted_ingester_replays_its_series(world: World) -> None:

@@ -23,7 +23,9 @@ ROOT = Path(__file__).parents[2]
 @pytest.fixture
 def served(owned: Database) -> Iterator[Database]:
     with owned.transaction() as cursor:
-        cursor.execute("insert into tenants values ('t1', now(), now())")
+        cursor.execute(
+            "insert into tenants (tenant, first_seen, last_seen) values ('t1', now(), now())"
+        )
     with serving(owned):
         yield owned
 
@@ -31,7 +33,9 @@ def served(owned: Database) -> Iterator[Database]:
 @pytest.fixture
 def closed(path: Path, now: datetime) -> Path:
     with Database.open(str(path), clock=lambda: now) as database, database.transaction() as cursor:
-        cursor.execute("insert into tenants values ('t1', now(), now())")
+        cursor.execute(
+            "insert into tenants (tenant, first_seen, last_seen) values ('t1', now(), now())"
+        )
     return path
 
 

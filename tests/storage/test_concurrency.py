@@ -33,9 +33,11 @@ from storage.database import Database
 
 database = Database.open(sys.argv[1], clock=lambda: datetime.now(UTC))
 with database.transaction() as cursor:
-    cursor.execute("insert into tenants values ('kept', now(), now())")
+    cursor.execute("insert into tenants by name select 'kept' as tenant, now() as first_seen, "
+                   "now() as last_seen")
 with database.transaction() as cursor:
-    cursor.execute("insert into tenants values ('lost', now(), now())")
+    cursor.execute("insert into tenants by name select 'lost' as tenant, now() as first_seen, "
+                   "now() as last_seen")
     print("ready", flush=True)
     sys.stdin.read()
 """

@@ -18,7 +18,7 @@ from storage.errors import StorageError
 from storage.migrate import known_migrations, migrate
 
 COUNT_TENANTS = "select count(*) from tenants"
-ADD_TENANT = "insert into tenants values (?, now(), now())"
+ADD_TENANT = "insert into tenants (tenant, first_seen, last_seen) values (?, now(), now())"
 
 
 def tenants_in(database: Database) -> int:

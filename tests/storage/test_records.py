@@ -103,9 +103,11 @@ def test_a_tenant_is_seen_first_once_and_last_again(database: Database, now: dat
     seen(database, ["t1", "t2", "t2"], at=now + HOUR)
     seen(database, ["t1"], at=now - HOUR)
 
-    listed = database.cursor().execute("from tenants order by tenant").fetchall()
+    listed = database.cursor().execute(
+        "select tenant, first_seen, last_seen from tenants order by tenant"
+    )
 
-    assert listed == [
+    assert listed.fetchall() == [
         ("t1", now - HOUR, now + HOUR),
         ("t2", now + HOUR, now + HOUR),
     ]

@@ -8,7 +8,14 @@ import polars as pl
 import pytest
 
 from policy.frames import HISTORY, SAMPLES
-from policy.signals import BLASTING, DISCARDED_RATE_LIMITED, INGESTION_RATE, SERIES
+from policy.signals import (
+    ACTIVE_SERIES,
+    BLASTING,
+    DISCARDED_RATE_LIMITED,
+    DISCARDED_SERIES_LIMIT,
+    INGESTION_RATE,
+    SERIES,
+)
 from storage.database import Database
 from storage.rollups import roll_up
 from storage.samples import append_samples, baseline, history, latest, newest_values, usage_between
@@ -39,7 +46,7 @@ def test_history_is_the_same_however_much_is_rolled_up(
 ) -> None:
     an_hour_of(now, rolled=rolled, database=database)
 
-    found = history(database, now=now, window=DAY, limits=[INGESTION_RATE])
+    found = history(database, now=now, window=DAY, limits={INGESTION_RATE: INGESTION_RATE})
 
     row = found.drop("last_at").row(0, named=True)
     assert found.schema == HISTORY
@@ -53,6 +60,27 @@ def test_history_is_the_same_however_much_is_rolled_up(
         "coverage": 1.0,
         "pressure": None,
     }
+
+
+def test_several_limits_may_be_read_from_one_signal(database: Database, now: datetime) -> None:
+    """The pressure stays that on the limit itself."""
+    append_samples(
+        database,
+        samples(
+            (now, "t1", ACTIVE_SERIES, 100.0, 1.0),
+            (now, "t1", SERIES, 900.0, 1.0),
+            (now, "t1", DISCARDED_SERIES_LIMIT, 7.0, 1.0),
+        ),
+    )
+
+    found = history(
+        database, now=now, window=DAY, limits={SERIES: ACTIVE_SERIES, "max_new": ACTIVE_SERIES}
+    )
+
+    assert found.select("limit", "peak", "pressure").rows() == [
+        (SERIES, 100.0, 7.0),
+        ("max_new", 100.0, None),
+    ]
 
 
 def test_history_takes_the_pressure_from_the_discards_of_that_limit(
@@ -71,7 +99,9 @@ def test_history_takes_the_pressure_from_the_discards_of_that_limit(
         ),
     )
 
-    found = history(database, now=now, window=DAY, limits=[INGESTION_RATE, SERIES])
+    found = history(
+        database, now=now, window=DAY, limits={INGESTION_RATE: INGESTION_RATE, SERIES: SERIES}
+    )
 
     pressures = {(r["tenant"], r["limit"]): r["pressure"] for r in found.to_dicts()}
     assert pressures == {
@@ -84,7 +114,7 @@ def test_history_takes_the_pressure_from_the_discards_of_that_limit(
 def test_history_of_nothing_is_empty_and_keeps_its_schema(
     database: Database, now: datetime
 ) -> None:
-    found = history(database, now=now, window=DAY, limits=[INGESTION_RATE])
+    found = history(database, now=now, window=DAY, limits={INGESTION_RATE: INGESTION_RATE})
 
     assert found.is_empty()
     assert found.schema == HISTORY
@@ -102,7 +132,9 @@ def test_history_knows_the_mean_coverage_and_forgets_what_is_before_the_window(
         ),
     )
 
-    row = history(database, now=now, window=DAY, limits=[INGESTION_RATE]).row(0, named=True)
+    row = history(database, now=now, window=DAY, limits={INGESTION_RATE: INGESTION_RATE}).row(
+        0, named=True
+    )
 
     assert row["peak"] == 20.0
     assert row["coverage"] == 0.75
@@ -126,7 +158,9 @@ def test_what_a_blast_asked_for_is_no_part_of_the_peak(database: Database, now: 
         ),
     )
 
-    seen = history(database, now=now, window=DAY, limits=[INGESTION_RATE, SERIES])
+    seen = history(
+        database, now=now, window=DAY, limits={INGESTION_RATE: INGESTION_RATE, SERIES: SERIES}
+    )
 
     assert seen.select("tenant", "limit", "peak").rows() == [
         ("t1", INGESTION_RATE, 50.0),
@@ -142,7 +176,7 @@ def test_a_tenant_that_did_nothing_but_blast_has_no_peak(database: Database, now
         samples((now, "t1", BLASTING, 1.0, 1.0), (now, "t1", INGESTION_RATE, 900.0, 1.0)),
     )
 
-    seen = history(database, now=now, window=DAY, limits=[INGESTION_RATE])
+    seen = history(database, now=now, window=DAY, limits={INGESTION_RATE: INGESTION_RATE})
 
     assert seen["peak"].to_list() == [None]
 

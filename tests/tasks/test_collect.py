@@ -8,17 +8,17 @@ import httpx
 import pytest
 
 from policy.errors import ConfigError
-from policy.settings import parse_settings
-from policy.settings.connection import MimirSettings
-from tasks.collect import collect, every_answer, first_answer, read_limits
+from policy.settings import Settings, parse_settings
+from tasks.answers import every_answer, first_answer
+from tasks.collect import collect, read_limits
 from tasks.http import MimirUnavailable
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 PODS = ("http://mimir-0", "http://mimir-1", "http://mimir-2")
 
 
-def mimir() -> MimirSettings:
-    return parse_settings({"mimir": {"endpoints": list(PODS)}}).mimir
+def mimir() -> Settings:
+    return parse_settings({"mimir": {"endpoints": list(PODS)}})
 
 
 class Cluster:
@@ -40,7 +40,9 @@ class Cluster:
 def cluster(monkeypatch: pytest.MonkeyPatch) -> Cluster:
     made = Cluster()
     transport = httpx.MockTransport(made.answer)
-    monkeypatch.setattr("tasks.collect.client_of", lambda _: httpx.AsyncClient(transport=transport))
+    monkeypatch.setattr(
+        "tasks.collect.client_of", lambda *_, **__: httpx.AsyncClient(transport=transport)
+    )
     return made
 
 
@@ -68,7 +70,7 @@ async def test_limits_are_read_from_the_first_process_that_tells(cluster: Cluste
     cluster.says("/config", "limits: {ingestion_rate: 10000}", pods=PODS[2:])
     cluster.says("/api/v1/status/buildinfo", '{"data": {"version": "3.0.3"}}')
 
-    loaded = await read_limits(mimir())
+    loaded = await read_limits(mimir(), clock=lambda: NOON)
 
     assert loaded.overrides.rows() == [("a", "ingestion_rate", 5.0)]
     assert loaded.defaults.rows() == [("", "ingestion_rate", 10_000.0)]
@@ -81,7 +83,9 @@ async def test_every_version_that_runs_is_told(cluster: Cluster) -> None:
     cluster.says("/api/v1/status/buildinfo", '{"data": {"version": "3.1.0"}}', pods=PODS[:1])
     cluster.says("/api/v1/status/buildinfo", '{"data": {"version": "2.12.0"}}', pods=PODS[1:2])
 
-    assert (await read_limits(mimir())).versions == {"3.1.0", "2.12.0"}
+    loaded = await read_limits(mimir(), clock=lambda: NOON)
+
+    assert loaded.versions == {"3.1.0", "2.12.0"}
 
 
 async def refuse(url: str) -> str:

@@ -19,7 +19,7 @@ from policy.scrape import FAMILIES
 from tasks.exposition import PAGE, read_pages
 
 PAGES = Path(__file__).parent.parent / "fixtures" / "metrics"
-COLUMNS = ("user", "reason", "limit", "limit_name", "sha256")
+COLUMNS = ("user", "reason", "limit", "limit_name", "sha256", "version")
 
 Row = tuple[str | float | None, ...]
 
@@ -134,7 +134,7 @@ def test_the_columns_are_those_of_the_readings_without_time_and_pod() -> None:
 def test_every_legal_shape_of_a_line_is_read(
     line: str, user: str | None, limit_name: str | None, value: float
 ) -> None:
-    assert one(line) == ("cortex_overrides", user, None, None, limit_name, None, value)
+    assert one(line) == ("cortex_overrides", user, None, None, limit_name, None, None, value)
 
 
 @pytest.mark.parametrize("number", ["NaN", "+Inf", "-Inf", "Inf"])

@@ -13,10 +13,12 @@ import pytest
 from pydantic import SecretStr
 
 from policy.frames import READINGS
-from policy.scrape import Scrape
+from policy.scrape import Pod, Scrape
+from policy.settings.performance import BatchProcessing
 from tasks.http import mimir_client
 from tasks.scrape import scrape
 
+AS_USUAL = BatchProcessing()
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 PAGE = b'cortex_ingester_active_series{user="a"} 5\n'
 CAPTURED = (
@@ -36,16 +38,16 @@ def ticking() -> Callable[[], datetime]:
 
 
 async def scraped(
-    handler: Handler, *pods: str, concurrency: int = 20, timeout_seconds: float = 5.0
+    handler: Handler, *pods: str, batching: BatchProcessing = AS_USUAL, timeout_seconds: float = 5.0
 ) -> Scrape:
     async with mimir_client(
         timeout_seconds=1, headers={}, transport=httpx.MockTransport(handler)
     ) as client:
         return await scrape(
-            pods,
+            [Pod(name=pod, url=pod) for pod in pods],
             client=client,
             clock=ticking(),
-            concurrency=concurrency,
+            batching=batching,
             timeout_seconds=timeout_seconds,
         )
 
@@ -167,7 +169,9 @@ async def test_no_more_pods_are_read_at_once_than_asked_for() -> None:
         running -= 1
         return httpx.Response(200, content=PAGE)
 
-    found = await scraped(handler, *(f"http://p{n}:1" for n in range(12)), concurrency=3)
+    found = await scraped(
+        handler, *(f"http://p{n}:1" for n in range(12)), batching=BatchProcessing(max_concurrent=3)
+    )
 
     assert len(found.answered) == 12
     assert most == 3
@@ -193,6 +197,7 @@ async def test_a_real_server_is_read_packed_over_a_socket() -> None:
     async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
         async with mimir_client(timeout_seconds=2, headers={"X-Scope-OrgID": SecretStr("a")}) as it:
-            found = await scrape([f"http://127.0.0.1:{port}"], client=it, clock=ticking())
+            pod = Pod(name="mimir-0", url=f"http://127.0.0.1:{port}")
+            found = await scrape([pod], client=it, clock=ticking())
 
     assert found.readings.get_column("value").to_list() == [5.0]

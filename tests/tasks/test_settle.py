@@ -113,6 +113,7 @@ class Bench:
             readings=pl.DataFrame(rows, schema=READINGS),
             answered=answered,
             failed=dict.fromkeys(failed, "it did not answer"),
+            addresses={pod: pod for pod in PODS},
         )
 
 

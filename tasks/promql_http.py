@@ -1,0 +1,218 @@
+"""Ask PromQL over HTTP: one client, one question at one moment, asked again while there is time.
+
+What is refused becomes one sentence that names the setting to correct; no sentence carries a
+header, a password or a token. A 429, a 5xx and silence are asked again within the time for the
+whole look, after Retry-After where that was told: here, so the step around it does not.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import ssl
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import Final
+
+import httpx
+from pydantic import SecretStr
+
+from policy.errors import ConfigError, RetriableError
+from policy.settings.promql import Promql, Tls
+from tasks.http import MimirUnavailable, check, failure, shown
+
+MOST_SHOWN: Final = 200  # characters of the other side's own words
+_FIRST_WAIT_SECONDS: Final = 0.5
+_MOST_TRIES: Final = 5
+_CONNECT_SECONDS: Final = 5.0
+
+_WAY_OUT: Final = {
+    400: "it does not understand the query: check promql.matchers",
+    401: "set promql.tenant where it has tenants; else correct promql.basicAuth or "
+    "promql.bearerToken",
+    403: "these credentials may not ask it: correct promql.basicAuth, promql.bearerToken or "
+    "promql.tenant",
+    404: "no PromQL is served there: promql.url needs the prefix, which is /prometheus for Mimir "
+    "and Cortex (http://mimir:8080/prometheus)",
+    405: "it takes no POST there: promql.url is the address of another program",
+    422: "the query is beyond its limits: lower promql.maxSeriesPerQuery or promql.window, or "
+    "raise its limits",
+}
+
+
+class PromqlUnavailable(MimirUnavailable):
+    """PromQL was not answered, or not wholly, and may be the next time."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asking:
+    """All questions of one look: where, as of when, and how patiently.
+
+    Attributes:
+        at: the moment that every question is about, aware UTC.
+        deadline: the event loop's time at which the look is over.
+        sleep: waits so many seconds.
+        chance: gives a number from 0 to 1, so that many who failed together do not return so.
+        turns: holds the questions to `promql.maxConcurrentQueries` at once.
+    """
+
+    promql: Promql
+    client: httpx.AsyncClient
+    at: datetime
+    deadline: float
+    sleep: Callable[[float], Awaitable[None]]
+    chance: Callable[[], float]
+    turns: asyncio.Semaphore = field(init=False)
+
+    def __post_init__(self) -> None:
+        turns = asyncio.Semaphore(self.promql.max_concurrent_queries)
+        object.__setattr__(self, "turns", turns)
+
+    async def body(self, query: str) -> bytes:
+        """The whole body of the answer to an instant query.
+
+        Raises:
+            PromqlUnavailable: no answer came in the time that there is.
+            ConfigError: the address, the credentials or the query are wrong.
+        """
+        tries = 1
+        while True:
+            try:
+                async with self.turns:
+                    return await self._once(query)
+            except RetriableError as refusal:
+                asked = refusal.retry_after_seconds
+                wait = _FIRST_WAIT_SECONDS * 2 ** (tries - 1) if asked is None else asked
+                wait *= 1.0 + self.chance() / 2  # never sooner than it asked for
+                left = self.deadline - asyncio.get_running_loop().time()
+                if tries == _MOST_TRIES or wait >= left:
+                    raise
+            tries += 1
+            await self.sleep(wait)
+
+    async def _once(self, query: str) -> bytes:
+        url = f"{self.promql.url}/api/v1/query"
+        seconds = self.promql.timeout.total_seconds()
+        form = {
+            "query": query,
+            "time": f"{self.at.timestamp():.3f}",
+            "timeout": f"{max(1, round(seconds * 1000))}ms",
+        }
+        try:
+            async with asyncio.timeout(seconds):
+                answer = await self.client.post(url, data=form)
+        except TimeoutError as error:
+            raise PromqlUnavailable(
+                f"{url} gave no whole answer within {seconds:g} s (promql.timeout)"
+            ) from error
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            if "CERTIFICATE_VERIFY_FAILED" in str(error):
+                raise ConfigError(
+                    f"{url} shows a certificate that is not trusted: set promql.tls.caFile"
+                ) from error
+            raise failure(error, url=url) from error
+        _refuse(answer)
+        return answer.content
+
+
+def promql_client(
+    promql: Promql, *, transport: httpx.AsyncBaseTransport | None = None
+) -> httpx.AsyncClient:
+    """The client that the settings describe; close it, or use it in `async with`.
+
+    Raises:
+        ConfigError: a file with a password, a token or a certificate cannot be read.
+    """
+    seconds = promql.timeout.total_seconds()
+    most = promql.max_concurrent_queries
+    return httpx.AsyncClient(
+        verify=_context(promql.tls),
+        headers={"Accept": "application/json", "Accept-Encoding": "gzip", **_headers(promql)},
+        auth=_basic(promql),
+        timeout=httpx.Timeout(seconds, connect=min(seconds, _CONNECT_SECONDS)),
+        limits=httpx.Limits(max_connections=most, max_keepalive_connections=most),
+        follow_redirects=False,
+        transport=transport,
+    )
+
+
+def _headers(promql: Promql) -> dict[str, str]:
+    headers = {name: value.get_secret_value() for name, value in promql.headers.items()}
+    if promql.tenant is not None:
+        headers["X-Scope-OrgID"] = promql.tenant
+    token = _secret(promql.bearer_token, promql.bearer_token_file, key="promql.bearerTokenFile")
+    if token is not None:
+        headers["Authorization"] = f"Bearer {token}"
+    return headers
+
+
+def _basic(promql: Promql) -> httpx.BasicAuth | None:
+    auth = promql.basic_auth
+    password = _secret(auth.password, auth.password_file, key="promql.basicAuth.passwordFile")
+    if auth.username is None or password is None:
+        return None
+    return httpx.BasicAuth(auth.username, password)
+
+
+def _secret(value: SecretStr | None, path: Path | None, *, key: str) -> str | None:
+    """The secret itself, or what the file holds now: such files are renewed under us."""
+    if value is not None or path is None:
+        return value.get_secret_value() if value is not None else None
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is no text"
+        raise ConfigError(f"{key}: {path} cannot be read: {why}") from None
+
+
+def _context(tls: Tls) -> ssl.SSLContext:
+    files = [path for path in (tls.ca_file, tls.cert_file, tls.key_file) if path is not None]
+    try:
+        changed = tuple(path.stat().st_mtime_ns for path in files)
+        return _context_of(tls, changed)
+    except OSError as error:  # ssl.SSLError is one too
+        named = ", ".join(map(str, files))
+        why = error.strerror or type(error).__name__
+        raise ConfigError(f"promql.tls: {named} cannot be used: {why}") from None
+
+
+@lru_cache(maxsize=4)
+def _context_of(tls: Tls, _changed: tuple[int, ...]) -> ssl.SSLContext:
+    """Made once for each state of the files: it costs 25 ms of CPU."""
+    context = httpx.create_ssl_context(verify=not tls.insecure_skip_verify)
+    if tls.ca_file is not None:
+        context.load_verify_locations(cafile=tls.ca_file)
+    if tls.cert_file is not None:
+        context.load_cert_chain(tls.cert_file, tls.key_file)
+    return context
+
+
+def _refuse(answer: httpx.Response) -> None:
+    """Refuse every status that is not a success, with what the other side says of it."""
+    if answer.is_success:
+        return
+    said = _said(answer)
+    way_out = _WAY_OUT.get(answer.status_code)
+    if way_out is not None:
+        where = shown(answer.request.url)
+        status = f"{answer.status_code} {answer.reason_phrase}".strip()
+        raise ConfigError(f"{where} answered {status}{said}: {way_out}")
+    try:
+        check(answer)
+    except MimirUnavailable as refusal:
+        raise PromqlUnavailable(
+            f"{refusal}{said}", retry_after_seconds=refusal.retry_after_seconds
+        ) from None
+
+
+def _said(answer: httpx.Response) -> str:
+    """The error that the API tells, in brackets and on one line; nothing of any other body."""
+    try:
+        told = json.loads(answer.content)
+    except ValueError:
+        return ""
+    error = told.get("error") if isinstance(told, dict) else None
+    return f" ({' '.join(error.split())[:MOST_SHOWN]})" if isinstance(error, str) else ""

@@ -1,0 +1,106 @@
+"""The doctor tells how Mimir's processes are found, and which right is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from kmock import KubernetesEmulator
+
+from deployments.checks.discovery import find_pods
+from policy.settings import Settings, parse_settings
+from tasks.discover import forget
+from tasks.kubernetes_pods import _api
+
+NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
+SLICES = "get /apis/discovery.k8s.io/v1/namespaces/mimir-system/endpointslices"
+INGESTERS = {
+    "kind": "EndpointSliceList",
+    "items": [
+        {
+            "metadata": {"labels": {"kubernetes.io/service-name": "mimir-ingester-zone-a"}},
+            "addressType": "IPv4",
+            "endpoints": [
+                {"addresses": ["10.0.0.1"], "targetRef": {"kind": "Pod", "name": "ingester-0"}}
+            ],
+            "ports": [{"name": "http-metrics", "port": 8080}],
+        }
+    ],
+}
+
+
+@pytest.fixture(autouse=True)
+def _nothing_remembered() -> Iterator[None]:
+    forget()
+    _api.cache_clear()
+    yield
+    forget()
+    _api.cache_clear()
+
+
+def in_cluster(folder: Path, server: str, **keys: object) -> Settings:
+    path = folder / "kubeconfig"
+    path.write_text(
+        "apiVersion: v1\nkind: Config\ncurrent-context: a\n"
+        f"clusters: [{{name: a, cluster: {{server: '{server}'}}}}]\n"
+        "users: [{name: a, user: {token: x}}]\n"
+        "contexts: [{name: a, context: {cluster: a, user: a}}]\n"
+    )
+    return parse_settings({"metricsDiscovery": {"kubeconfig": str(path), **keys}})
+
+
+async def test_the_pods_and_their_services_are_told(
+    kmock: KubernetesEmulator, tmp_path: Path
+) -> None:
+    """That the default names more Services than there are is no fault."""
+    kmock[SLICES] << INGESTERS
+
+    check, pods = await find_pods(in_cluster(tmp_path, str(kmock.url)), clock=lambda: NOON)
+
+    assert check.outcome == "ok"
+    assert "1 pods in namespace mimir-system" in check.found
+    assert "mimir-ingester-zone-a" in check.found
+    assert [pod.name for pod in pods] == ["ingester-0"]
+
+
+async def test_a_name_that_no_service_has_is_a_warning(
+    kmock: KubernetesEmulator, tmp_path: Path
+) -> None:
+    kmock[SLICES] << INGESTERS
+    names = ["mimir-ingester", "mimir-distributer"]
+
+    check, pods = await find_pods(
+        in_cluster(tmp_path, str(kmock.url), serviceNames=names), clock=lambda: NOON
+    )
+
+    assert check.outcome == "warning"
+    assert "there is none named mimir-distributer" in check.found
+    assert len(pods) == 1
+
+
+async def test_a_missing_right_names_the_verb(kmock: KubernetesEmulator, tmp_path: Path) -> None:
+    kmock[SLICES] << 403
+
+    check, pods = await find_pods(in_cluster(tmp_path, str(kmock.url)), clock=lambda: NOON)
+
+    assert check.outcome == "failed"
+    assert "grant the verb list on endpointslices" in check.found
+    assert "docs/configuration.md" in (check.mend or "")
+    assert pods == ()
+
+
+@pytest.mark.parametrize(
+    ("tree", "words"),
+    [
+        ({}, "1 processes by the default of mimir.endpoints"),
+        ({"mimir": {"endpoints": ["http://a", "http://b"]}}, "2 processes by mimir.endpoints"),
+    ],
+)
+async def test_without_a_cluster_it_says_who_named_the_processes(
+    tree: dict[str, object], words: str
+) -> None:
+    check, _ = await find_pods(parse_settings(tree), clock=lambda: NOON, environ={})
+
+    assert (check.outcome, check.found) == ("ok", words)
