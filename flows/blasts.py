@@ -9,7 +9,8 @@ import polars as pl
 
 from flows.in_force import limits_in_force
 from flows.runtime import Runtime
-from policy.breaker import blasting
+from policy.breaker import BLASTS, blasting, suspects
+from policy.frames import empty
 from policy.settings import Settings
 from policy.signals import INGESTION_RATE
 from storage.samples import baseline, newest_values
@@ -22,13 +23,18 @@ BUCKET_SECONDS: Final = 300  # of the history's 5-minute means
 def blasts_now(runtime: Runtime, settings: Settings, *, now: datetime) -> pl.DataFrame:
     """BLASTS of this moment, by samples no older than two minutes."""
     newest = newest_values(runtime.database, now=now, fresh=FRESH, signal=INGESTION_RATE)
+    usual = _usual(runtime, now=now)
     breaker = settings.circuit_breaker
+    absolute = breaker.blast_protection.ingestion_spike_threshold
+    suspected = suspects(newest, baseline=usual, absolute_threshold=absolute)
+    if suspected.is_empty():
+        return empty(BLASTS)
     return blasting(
-        newest,
-        baseline=_usual(runtime, now=now),
-        current=limits_in_force(runtime, newest["tenant"]),
+        suspected,
+        baseline=usual,
+        current=limits_in_force(runtime, suspected["tenant"]),
         multiplier=breaker.auto_config.limit_multipliers.ingestion_rate_multiplier,
-        absolute_threshold=breaker.blast_protection.ingestion_spike_threshold,
+        absolute_threshold=absolute,
     )
 
 

@@ -21,7 +21,7 @@ from policy.discards import DISCARDS, discards
 from policy.frames import LAYERS, SAMPLES, empty
 from policy.scrape import Scrape
 from policy.settings import Settings
-from policy.signals import BLASTING
+from policy.signals import BLASTING, DISCARD_SIGNALS
 from policy.tenancy import looked_after
 from policy.tuned import catalogue_of, tuned
 from storage.layers import read_layers
@@ -68,7 +68,7 @@ async def protect() -> None:
             protect_report(
                 seen,
                 samples=samples,
-                refused=refused(seen, previous, tenants=samples["tenant"]),
+                refused=refused(seen, previous, samples=samples),
                 blasts=blasts,
                 resources=using,
                 publication=publication,
@@ -88,11 +88,12 @@ def measure(runtime: Runtime, seen: Scrape, settings: Settings) -> pl.DataFrame:
     return samples.filter(pl.col("tenant").is_in(wanted.implode()))
 
 
-def refused(seen: Scrape, previous: Scrape | None, *, tenants: pl.Series) -> pl.DataFrame:
-    """DISCARDS of these tenants between the two looks, the most first."""
-    if previous is None:
+def refused(seen: Scrape, previous: Scrape | None, *, samples: pl.DataFrame) -> pl.DataFrame:
+    """DISCARDS of the tenants of `samples` between the two looks, the most first."""
+    said = samples.filter(pl.col("signal").is_in(DISCARD_SIGNALS) & (pl.col("value") > 0))
+    if previous is None or said.is_empty():
         return empty(DISCARDS)
-    found = discards(seen, previous).filter(pl.col("tenant").is_in(tenants.unique().implode()))
+    found = discards(seen, previous).filter(pl.col("tenant").is_in(said["tenant"].implode()))
     return found.sort("per_second", "tenant", "reason", descending=[True, False, False])
 
 

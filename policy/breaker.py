@@ -31,6 +31,25 @@ BLASTS: Final = pl.Schema(
 )
 
 
+def suspects(
+    latest: pl.DataFrame, *, baseline: pl.DataFrame, absolute_threshold: float | None
+) -> pl.DataFrame:
+    """The rows of `latest` that may be a blast, whatever the limits are; most often none.
+
+    Args:
+        latest: SAMPLES of the demand on the ingestion rate.
+        baseline: tenant, baseline: the trailing usual demand, samples/s.
+        absolute_threshold: samples/s that nobody may ask for, None for no such threshold.
+    """
+    usual = baseline.select("tenant", usual=pl.col("baseline") * BASELINE_FACTOR)
+    least = pl.coalesce("usual", pl.lit(absolute_threshold, dtype=pl.Float64))
+    return (
+        latest.join(usual, on="tenant", how="left", maintain_order="left")
+        .filter(pl.col("value") > least)
+        .drop("usual")
+    )
+
+
 def blasting(
     latest: pl.DataFrame,
     *,

@@ -21,15 +21,10 @@ from policy.reduction import TERMS, reduced, weights
 from policy.scrape import Scrape
 from policy.series import ZONE, Copies, series_demand
 
-_DISCARD_SIGNALS: Final = (
-    *dict.fromkeys([*signals.PRESSURE_ON.values()]),
-    signals.DISCARDED_QUALITY,
-    signals.DISCARDED_OTHER,
-)
 # Each signal of discards is a measure too, without families: discards come sorted by reason.
 _DISCARDED: Final = tuple(
     Measure(name=signal, families={}, told_as={"sum": signal}, rate=True)
-    for signal in _DISCARD_SIGNALS
+    for signal in signals.DISCARD_SIGNALS
     if signal != signals.DISCARDED_ALERTS
 )
 _MEASURES: Final = (*MEASURES, *_DISCARDED)

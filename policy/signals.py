@@ -89,3 +89,10 @@ PRESSURE_ON: Final = {
     "alertmanager_max_alerts_size_bytes": DISCARDED_ALERTS,
     "alertmanager_notification_rate_limit": DISCARDED_NOTIFICATIONS,
 }
+
+# Every signal of discards, whatever they say.
+DISCARD_SIGNALS: Final = (
+    *dict.fromkeys(PRESSURE_ON.values()),
+    DISCARDED_QUALITY,
+    DISCARDED_OTHER,
+)

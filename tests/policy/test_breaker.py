@@ -6,8 +6,10 @@ import json
 from datetime import UTC, datetime, timedelta
 
 import polars as pl
+from hypothesis import given
+from hypothesis import strategies as st
 
-from policy.breaker import BLASTS, blasting, breaker_layer
+from policy.breaker import BLASTS, blasting, breaker_layer, suspects
 from policy.frames import LAYERS, LIMITS, SAMPLES
 from policy.layers import Bounds, compose
 
@@ -89,6 +91,29 @@ def test_only_the_newest_measurement_counts() -> None:
 def test_what_was_not_measured_is_no_blast() -> None:
     assert blasts(None).is_empty()
     assert blasts(float("nan")).is_empty()
+
+
+amounts = st.none() | st.floats(min_value=0, max_value=1e9)
+
+
+@given(value=amounts, baseline=amounts, limit=amounts, absolute=amounts)
+def test_whoever_is_not_suspected_does_not_blast(
+    value: float | None, baseline: float | None, limit: float | None, absolute: float | None
+) -> None:
+    """
+    The quick look that comes first must miss nobody, whatever the limits turn out to be.
+    """
+    latest, ordinary = demand(value), usual(baseline)
+    told = {
+        "baseline": ordinary,
+        "current": limits() if limit is None else limits(("a", RATE, limit)),
+        "multiplier": 1.5,
+        "absolute_threshold": absolute,
+    }
+
+    suspected = suspects(latest, baseline=ordinary, absolute_threshold=absolute)
+
+    assert blasting(suspected, **told).equals(blasting(latest, **told))
 
 
 def test_the_sentence_names_the_numbers() -> None:
