@@ -18,8 +18,9 @@ lint: $(VENV)/.dev
 	$(BIN)/lint-imports
 
 bench: $(VENV)/.dev
-	$(BIN)/python benchmarks/exposition.py
-	$(BIN)/python benchmarks/cadence.py
+	$(BIN)/python -m benchmarks.exposition
+	$(BIN)/python -m benchmarks.cycle
+	$(BIN)/python -m benchmarks.cadence
 
 $(VENV)/.run: requirements.lock pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed; set PYTHON=...")'

@@ -21,8 +21,15 @@ BUCKET_SECONDS: Final = 300  # of the history's 5-minute means
 
 
 def blasts_now(runtime: Runtime, settings: Settings, *, now: datetime) -> pl.DataFrame:
-    """BLASTS of this moment, by samples no older than two minutes."""
+    """BLASTS of this moment, by stored samples no older than two minutes."""
     newest = newest_values(runtime.database, now=now, fresh=FRESH, signal=INGESTION_RATE)
+    return blasts_of(newest, runtime=runtime, settings=settings, now=now)
+
+
+def blasts_of(
+    newest: pl.DataFrame, *, runtime: Runtime, settings: Settings, now: datetime
+) -> pl.DataFrame:
+    """BLASTS by these SAMPLES of the ingestion rate."""
     usual = _usual(runtime, now=now)
     breaker = settings.circuit_breaker
     absolute = breaker.blast_protection.ingestion_spike_threshold

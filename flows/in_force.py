@@ -13,7 +13,7 @@ from policy.effective import beneath, overlaid
 from policy.frames import LIMITS, empty
 from policy.signals import SIZED
 from storage.limits import observed_limits
-from storage.revisions import newest_confirmed, newest_revision
+from storage.revisions import Revision, newest_confirmed
 from tasks.publish import last_written
 
 
@@ -38,13 +38,17 @@ def limits_in_force(
     return overlaid(own, above=ours)
 
 
-def limits_loaded(runtime: Runtime, tenants: pl.Series) -> pl.DataFrame:
+def limits_loaded(runtime: Runtime, tenants: pl.Series, *, newest: Revision | None) -> pl.DataFrame:
     """LIMITS in force without those of which Mimir may have loaded the old value or the new one.
 
     A share of the old limit scaled by the new one would show a raise as demand.
+
+    Args:
+        runtime: what remembers the limits.
+        tenants: whose.
+        newest: the revision that was begun last.
     """
     in_force = limits_in_force(runtime, tenants)
-    newest = newest_revision(runtime.database)
     if newest is None or newest.outcome == "confirmed":
         return in_force
     confirmed = newest_confirmed(runtime.database)

@@ -8,7 +8,7 @@ from typing import Final
 import polars as pl
 from prefect import flow
 
-from flows.blasts import blasts_now
+from flows.blasts import blasts_of
 from flows.in_force import limits_in_force, limits_loaded
 from flows.publishing import publish_layers, sink_of
 from flows.resources import resources_now
@@ -21,16 +21,18 @@ from policy.discards import DISCARDS, discards
 from policy.frames import LAYERS, SAMPLES, empty
 from policy.scrape import Scrape
 from policy.settings import Settings
-from policy.signals import BLASTING, DISCARD_SIGNALS
+from policy.signals import BLASTING, DISCARD_SIGNALS, INGESTION_RATE
 from policy.tenancy import looked_after
 from policy.tuned import catalogue_of, tuned
 from storage.layers import read_layers
+from storage.revisions import Revision, newest_revision
 from tasks.record import record_layer, record_samples
 from tasks.say import say
 from tasks.settle import settle, waiting_revision
 from tasks.tell import tell
 
 HELD_FOR: Final = timedelta(minutes=5)
+NOTED_EVERY: Final = timedelta(minutes=1)
 
 
 @flow(name="protect", timeout_seconds=120, validate_parameters=False, persist_result=False)
@@ -41,13 +43,16 @@ async def protect() -> None:
         settings = runtime.settings()
         seen = await look(runtime, settings)
         previous = runtime.memory.scrape
-        samples = measure(runtime, seen, settings)
-        await record_samples(samples, database=runtime.database, at=seen.at)
-        blasts = await hold_blasts(runtime, run, settings)
+        newest = newest_revision(runtime.database)
+        samples = measure(runtime, seen, settings, newest=newest)
+        await record_samples(
+            samples, database=runtime.database, at=seen.at, note=noteworthy(runtime, samples, seen)
+        )
+        blasts = await hold_blasts(runtime, run, settings, samples=samples)
         if not blasts.is_empty():
             marks = marked(blasts, like=samples)
-            await record_samples(marks, database=runtime.database, at=seen.at)
-        waiting = waiting_revision(runtime.database, now=runtime.clock())
+            await record_samples(marks, database=runtime.database, at=seen.at, note=False)
+        waiting = waiting_revision(newest, now=runtime.clock())
         settled = waiting and await settle(
             waiting,
             seen=seen,
@@ -78,14 +83,27 @@ async def protect() -> None:
         )
 
 
-def measure(runtime: Runtime, seen: Scrape, settings: Settings) -> pl.DataFrame:
+def measure(
+    runtime: Runtime, seen: Scrape, settings: Settings, *, newest: Revision | None
+) -> pl.DataFrame:
     """SAMPLES of the tenants in scope, by this scrape and the one before it."""
     tenants = seen.readings["user"].drop_nulls().unique()
-    samples = demand(seen, runtime.memory.scrape, limits=limits_loaded(runtime, tenants))
+    loaded = limits_loaded(runtime, tenants, newest=newest)
+    samples = demand(seen, runtime.memory.scrape, limits=loaded)
     wanted = looked_after(samples["tenant"].unique(), settings=settings)
     runtime.memory.scrape = seen
     runtime.telemetry.tenants.set(wanted.len())
     return samples.filter(pl.col("tenant").is_in(wanted.implode()))
+
+
+def noteworthy(runtime: Runtime, samples: pl.DataFrame, seen: Scrape) -> bool:
+    """Whether the tenants are to be noted as seen: they are to the minute, and at their first."""
+    tenants = frozenset(samples["tenant"])
+    noted = runtime.memory.noted
+    if noted and seen.at - noted[0] < NOTED_EVERY and tenants <= noted[1]:
+        return False
+    runtime.memory.noted = (seen.at, tenants)
+    return True
 
 
 def refused(seen: Scrape, previous: Scrape | None, *, samples: pl.DataFrame) -> pl.DataFrame:
@@ -108,10 +126,13 @@ def marked(blasts: pl.DataFrame, *, like: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-async def hold_blasts(runtime: Runtime, run: Run, settings: Settings) -> pl.DataFrame:
-    """BLASTS of this moment; in production their limits are held where they are."""
+async def hold_blasts(
+    runtime: Runtime, run: Run, settings: Settings, *, samples: pl.DataFrame
+) -> pl.DataFrame:
+    """BLASTS in these SAMPLES; in production their limits are held where they are."""
     now = runtime.clock()
-    blasts = blasts_now(runtime, settings, now=now)
+    rates = samples.filter(pl.col("signal") == INGESTION_RATE)
+    blasts = blasts_of(rates, runtime=runtime, settings=settings, now=now)
     say(
         f"{tenant}  blast: {because}"
         for tenant, because in blasts.select("tenant", "because").iter_rows()

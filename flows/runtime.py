@@ -48,6 +48,7 @@ class Memory:
             that the same things give again: nothing to say, or a dry run's preview.
         refused: why the newest plan was refused, so that it is said once.
         blasting: the tenants that blasted in the newest look, so that each is told once.
+        noted: when tenants were noted as seen, and which.
         usual: what is usual for each tenant, and the number of the bucket it was asked for in.
     """
 
@@ -59,6 +60,7 @@ class Memory:
     refused: tuple[str, ...] = ()
     blasting: frozenset[str] = frozenset()
     usual: tuple[int, pl.DataFrame] | None = None
+    noted: tuple[datetime, frozenset[str]] | None = None
 
 
 @dataclass(slots=True, kw_only=True)

@@ -22,7 +22,7 @@ from policy.settings import Settings
 from storage.audit import AuditEntry, append_audit
 from storage.database import Database
 from storage.limits import observed_limits
-from storage.revisions import Revision, finish_revision, newest_confirmed, newest_revision
+from storage.revisions import Revision, finish_revision, newest_confirmed
 from tasks.answers import first_answer
 from tasks.discover import discover
 from tasks.http import client_of
@@ -56,13 +56,12 @@ class Settled:
     line: str
 
 
-def waiting_revision(database: Database, *, now: datetime) -> Revision | None:
-    """The newest revision, when a look at Mimir may still say more of it.
+def waiting_revision(newest: Revision | None, *, now: datetime) -> Revision | None:
+    """The revision that was begun last, when a look at Mimir may still say more of it.
 
     One that was given up on stays in place, so for an hour the pods that were away may still
     prove it, or refuse it.
     """
-    newest = newest_revision(database)
     if newest is None:
         return None
     revisited = newest.outcome == "inconclusive" and now - newest.at < REVISITED_FOR

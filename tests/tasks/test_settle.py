@@ -84,7 +84,7 @@ class Bench:
     ) -> Settled | None:
         """Let time pass and judge the newest revision by what the pods say then."""
         self.now += after * SECOND
-        waiting = waiting_revision(self.database, now=self.now)
+        waiting = waiting_revision(newest_revision(self.database), now=self.now)
         assert waiting is not None
         return await settle(
             waiting,
@@ -142,7 +142,7 @@ async def test_what_every_process_has_loaded_is_confirmed(bench: Bench) -> None:
     assert settled is not None
     assert settled.outcome == "confirmed"
     assert get_revision(bench.database, revision).outcome == "confirmed"
-    assert waiting_revision(bench.database, now=bench.now) is None
+    assert waiting_revision(newest_revision(bench.database), now=bench.now) is None
 
 
 async def test_a_refused_document_is_put_back(bench: Bench) -> None:
@@ -286,9 +286,12 @@ async def test_after_an_hour_a_revision_that_was_given_up_on_rests(bench: Bench)
     bench.write(NEW)
     await bench.look("new", after=100, failed=PODS[1:])
 
-    assert waiting_revision(bench.database, now=bench.now + timedelta(hours=1)) is None
+    assert (
+        waiting_revision(newest_revision(bench.database), now=bench.now + timedelta(hours=1))
+        is None
+    )
 
 
 def test_nothing_waits_before_the_first_revision() -> None:
     with Database.open(":memory:", clock=lambda: NOON) as database:
-        assert waiting_revision(database, now=NOON) is None
+        assert waiting_revision(newest_revision(database), now=NOON) is None
