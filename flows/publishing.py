@@ -12,6 +12,7 @@ import polars as pl
 
 from flows.runtime import Run, Runtime
 from flows.takeover import take_over
+from policy.catalogue import Catalogue
 from policy.document import parse
 from policy.plan import Plan, plan
 from policy.settings import Settings
@@ -19,7 +20,7 @@ from policy.tuned import bounds_of, catalogue_of
 from policy.versions import known_to_all
 from storage.layers import fingerprint, read_layers
 from storage.limits import observed_limits
-from storage.revisions import newest_revision
+from storage.revisions import newest_confirmed, newest_revision
 from tasks.publish import Publication, publish, standing
 from tasks.settle import pod_states
 from tasks.sinks import DRY_RUN, Published, Sink, SinkOptions, build_sink
@@ -105,10 +106,18 @@ def make_plan(runtime: Runtime, settings: Settings, *, stands: pl.DataFrame) -> 
         observed=observed_limits(runtime.database),
         standing=stands,
         bounds=bounds_of(settings.limits),
-        known=known_to_all(runtime.memory.versions, catalogue=catalogue),
+        known=_known(runtime, catalogue=catalogue),
         now=now,
         catalogue=catalogue,
     )
+
+
+def _known(runtime: Runtime, *, catalogue: Catalogue) -> frozenset[str]:
+    """Names that Mimir takes; after a start, what it was seen to take, until versions are read."""
+    versions = runtime.memory.versions
+    names = known_to_all(versions, catalogue=catalogue)
+    confirmed = None if versions else newest_confirmed(runtime.database)
+    return names if confirmed is None else names | {*parse(confirmed.document.encode())["limit"]}
 
 
 async def _look(runtime: Runtime, run: Run, *, sink: Sink | None) -> tuple[Published, pl.DataFrame]:

@@ -59,6 +59,8 @@ class Limit:
         reject: what shows that it refuses: `discard:` and `discard_…:` are reasons of discards,
             `http…` answers to a client, `am:` a counter of the Alertmanager.
         floor: the least that is recommended, Mimir's own default where less saves nothing.
+        only_raised: what is seen of the demand is less than what must be allowed: a mean that
+            hides bursts, or days without the incident that the limit is there for.
         signal: the signal of `policy.signals` that we read the demand from; None: we do not.
         exportable: whether the overrides-exporter can show it.
         in_user_limits_api: whether `/api/v1/user_limits` shows it.
@@ -80,6 +82,7 @@ class Limit:
     promql: Mapping[str, str] = field(default_factory=dict)
     reject: str | None = None
     floor: float = 0.0
+    only_raised: bool = False
     signal: str | None = None
     exportable: bool = False
     in_user_limits_api: bool = False

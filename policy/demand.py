@@ -31,6 +31,9 @@ _MEASURES: Final = (*MEASURES, *_DISCARDED)
 _PLACE: Final = {measure.name: place for place, measure in enumerate(_MEASURES)}
 # A ruler writes through a distributor of its own, past the limiter.
 _LIMITED: Final = [*METERED.families, *REQUESTS.families]
+# Without the first of its families a measure would be a small part that passes for the whole. A
+# pod never leaves one out; a Prometheus that keeps only some families does.
+_ESSENTIAL: Final = {METERED.name: families.SAMPLES_IN, REQUESTS.name: families.REQUESTS_IN}
 # What the derived signals are made of.
 _PARTS: Final = (
     signals.INGESTION_RATE,
@@ -155,14 +158,15 @@ def _rates(per_second: pl.DataFrame, *, cortex: bool) -> list[pl.DataFrame]:
         "family",
         "reason",
     )
+    known = per_second.join(table, on="family", maintain_order="none").select(
+        "measure",
+        "copied",
+        "pod",
+        "user",
+        (pl.col("per_second") * pl.col("weight")).alias("value"),
+    )
     terms = [
-        per_second.join(table, on="family", maintain_order="none").select(
-            "measure",
-            "copied",
-            "pod",
-            "user",
-            (pl.col("per_second") * pl.col("weight")).alias("value"),
-        ),
+        known.filter(~_without_the_essential(per_second)),
         refused.select(TERMS.names()),
     ]
     if cortex:
@@ -174,6 +178,15 @@ def _rates(per_second: pl.DataFrame, *, cortex: bool) -> list[pl.DataFrame]:
         place = pl.lit(_PLACE[RECEIVED.name], dtype=TERMS["measure"]).alias("measure")
         terms.append(limited.with_columns(place, -pl.col("value")).select(TERMS.names()))
     return terms
+
+
+def _without_the_essential(per_second: pl.DataFrame) -> pl.Expr:
+    """Whether a term is of a measure whose essential family its pod does not tell."""
+    lacking = pl.lit(value=False)
+    for name, family in _ESSENTIAL.items():
+        pods = per_second.filter(pl.col("family") == family).get_column("pod").unique()
+        lacking |= (pl.col("measure") == _PLACE[name]) & ~pl.col("pod").is_in(pods.implode())
+    return lacking
 
 
 def _derived(found: pl.DataFrame) -> pl.DataFrame:

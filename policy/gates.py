@@ -30,6 +30,7 @@ WITHHELD: Final = (
     "short_history",
     "stale",
     "in_blast",
+    "only_raised",
     "under_pressure",
     "cooling_down",
     "partial_coverage",
@@ -105,6 +106,8 @@ def _withheld(
     zero = pl.min_horizontal("before", "rate") <= 0
     endless = (pl.col("before") == 0) & pl.col("limit").is_in(list(rules.bounds.endless))
     burst = pl.col("limit") == INGESTION_BURST_SIZE
+    only_raised = [name for name in rules.limits if rules.catalogue[name].only_raised]
+    above_maximum = pl.col("before") > bounded(pl.col("before"), bounds=rules.bounds)
     no_demand = pl.col("last_at").is_null() | ~(pl.col("points") > 0)
 
     # One missed look in a window of two days proves little; one missed just now, that a process
@@ -116,11 +119,12 @@ def _withheld(
         "unlimited": endless,
         "blocked": zero,
         GONE: pl.col("state") == GONE,
-        IDLE: pl.col("state") == IDLE,
+        IDLE: (pl.col("state") == IDLE) & ~rises,
         "no_data": no_demand | pl.col("target").is_null() | (~burst & ~(pl.col("peak") > 0)),
         "short_history": ~(pl.col("hours") >= rules.min_history / _HOUR),
         "stale": pl.col("last_at") < now - rules.stale_after,
         "in_blast": rises & pl.col("tenant").is_in(list(in_blast)),
+        "only_raised": falls & pl.col("limit").is_in(only_raised) & ~above_maximum,
         "under_pressure": falls & (pl.col("pressure") > 0),
         "cooling_down": falls & (pl.col("changed_at") > now - rules.lower_cooldown),
         "partial_coverage": falls & shown_in_part,
@@ -203,6 +207,11 @@ def _sentences(rules: Rules, *, now: datetime) -> dict[str, pl.Expr]:
         ),
         "in_blast": pl.concat_str(
             pl.lit("the tenant is in a blast, so the limit is not raised to "), target
+        ),
+        "only_raised": pl.concat_str(
+            pl.lit("what was seen is the least that is needed and not the most, so it is not "),
+            pl.lit("lowered to "),
+            target,
         ),
         "under_pressure": pl.concat_str(
             pl.when(pl.col("limit").is_in(SIZED))

@@ -30,13 +30,13 @@ def by_peak(rows: pl.DataFrame, *, rules: Rules) -> pl.DataFrame:
     """Targets of the limits that follow from their own peak.
 
     Args:
-        rows: tenant, limit, peak, pressure, buffer (a factor).
+        rows: tenant, limit, before, peak, pressure, buffer (a factor).
         rules: bounds and factors.
     """
     uncounted = set(PRESSURE_ON) - {*rates(rules.catalogue), *_BURSTS}
     bites = pl.col("limit").is_in(list(uncounted)) & (pl.col("pressure") > 0)
     least = _least(rules)
-    return _rounded(
+    sized = _rounded(
         rows.with_columns(bites=bites.fill_null(value=False))
         .with_columns(
             demand=pl.when("bites")
@@ -52,6 +52,18 @@ def by_peak(rows: pl.DataFrame, *, rules: Rules) -> pl.DataFrame:
             .otherwise(_peak_basis(rules)),
         ),
         rules=rules,
+    )
+    # A limit that somebody set below the default, and that suffices, needs no raise.
+    enough = (pl.col("before") < least) & (pl.col("before") >= pl.max_horizontal("own", "floor"))
+    kept = enough.fill_null(value=False) & (pl.col("before") > 0)
+    before = pl.col("before")
+    return sized.with_columns(
+        wanted=pl.when(kept).then(before).otherwise("wanted"),
+        rounded=pl.when(kept).then(before).otherwise("rounded"),
+        target=pl.when(kept).then(bounded(before, bounds=rules.bounds)).otherwise("target"),
+        basis=pl.when(kept)
+        .then(pl.format("below Mimir's default of {} already, and enough", grouped(least)))
+        .otherwise("basis"),
     )
 
 

@@ -69,7 +69,7 @@ def _of_size(rules: Rules) -> list[pl.Expr]:
             )
         ),
         pl.when(~burst & (wanted > pl.col("own"))).then(
-            _step("least", "own", "wanted", "no less than Mimir's default")
+            _step("least", "own", "wanted", "no less than Mimir's default, or a limit below it")
         ),
         pl.when(floor > wanted).then(
             _step("floor", "wanted", "floor", f"at least {rules.floor_factor:g} times the peak")

@@ -1,4 +1,8 @@
-"""Find the processes behind a name: one at each of its addresses, IPv4 and IPv6."""
+"""Find the processes behind a name: one at each of its addresses.
+
+Where it has addresses of both families, each process has one of each, as `localhost` has, and
+would count twice: those of one family are asked, of the one that names more of them.
+"""
 
 from __future__ import annotations
 
@@ -40,6 +44,13 @@ async def resolved(endpoint: str, *, timeout_seconds: float = _RESOLVING_SECONDS
         raise DiscoveryError(
             f"{url.host} has no address ({why}): correct it in mimir.endpoints, or give it one"
         ) from refusal
-    hosts = sorted({str(address[4][0]) for address in found})
+    hosts = _of_one_family({str(address[4][0]) for address in found})
     bases = [str(url.copy_with(host=host)).rstrip("/") for host in hosts]
     return [Pod(name=base, url=base) for base in bases]
+
+
+def _of_one_family(addresses: set[str]) -> list[str]:
+    """The addresses of the family that has the most, sorted; IPv4 where both have as many."""
+    newer = {address for address in addresses if ":" in address}
+    older = addresses - newer
+    return sorted(older if len(older) >= len(newer) else newer)

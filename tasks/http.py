@@ -58,7 +58,7 @@ def mimir_client(
     """
     tuning = performance.in_force
     pool = tuning.connection_pool
-    revealed = {name: value.get_secret_value() for name, value in headers.items()}
+    revealed = revealed_headers(headers, key="mimir.headers")
     return CachingClient(
         cache=cache_of(tuning.cache),
         verify=_tls(),
@@ -72,6 +72,32 @@ def mimir_client(
         follow_redirects=False,
         transport=transport,
     )
+
+
+def revealed_headers(headers: Mapping[str, SecretStr], *, key: str) -> dict[str, str]:
+    """The headers as they are sent; a line break at the end, as files often have, is left out.
+
+    Raises:
+        ConfigError: a value cannot be sent. What is underneath would say so with the value.
+    """
+    return {
+        name: fit_for_header(value.get_secret_value(), key=f"{key}.{name}")
+        for name, value in headers.items()
+    }
+
+
+def fit_for_header(value: str, *, key: str) -> str:
+    """The value without the white space around it.
+
+    Raises:
+        ConfigError: it cannot be sent; `key` is told, the value is not.
+    """
+    fit = value.strip()
+    if not (fit.isascii() and fit.isprintable()):
+        raise ConfigError(
+            f"{key} holds a line break or another character that no header may have: correct it"
+        )
+    return fit
 
 
 def _accepted(compression: Compression) -> str:

@@ -22,7 +22,14 @@ from pydantic import SecretStr
 
 from policy.errors import ConfigError, RetriableError
 from policy.settings.promql import Promql, Tls
-from tasks.http import MimirUnavailable, check, failure, shown
+from tasks.http import (
+    MimirUnavailable,
+    check,
+    failure,
+    fit_for_header,
+    revealed_headers,
+    shown,
+)
 
 MOST_SHOWN: Final = 200  # characters of the other side's own words
 _FIRST_WAIT_SECONDS: Final = 0.5
@@ -140,12 +147,12 @@ def promql_client(
 
 
 def _headers(promql: Promql) -> dict[str, str]:
-    headers = {name: value.get_secret_value() for name, value in promql.headers.items()}
+    headers = revealed_headers(promql.headers, key="promql.headers")
     if promql.tenant is not None:
-        headers["X-Scope-OrgID"] = promql.tenant
+        headers["X-Scope-OrgID"] = fit_for_header(promql.tenant, key="promql.tenant")
     token = _secret(promql.bearer_token, promql.bearer_token_file, key="promql.bearerTokenFile")
     if token is not None:
-        headers["Authorization"] = f"Bearer {token}"
+        headers["Authorization"] = f"Bearer {fit_for_header(token, key='the token for promql.url')}"
     return headers
 
 

@@ -11,11 +11,13 @@ import pytest
 
 from flows.optimize import optimize
 from flows.protect import protect
+from flows.publishing import make_plan
 from policy.effective import as_optimized
 from policy.errors import ConfigError
 from policy.frames import LIMITS
 from simulator import Fault
 from storage.layers import replace_layer
+from storage.revisions import finish_revision, newest_revision
 from storage.runs import latest_runs
 from tasks.http import MimirUnavailable
 from tasks.sinks import FileSink
@@ -305,3 +307,27 @@ async def test_the_oldest_process_decides_which_limits_may_be_written(new_world:
         "not published: tenant steady-1, max_active_series_per_user: the oldest running Mimir "
         "does not know this limit"
     )
+
+
+async def test_after_a_start_what_mimir_was_seen_to_take_may_be_written_again(
+    new_world: NewWorld,
+) -> None:
+    """Else no cap of the breaker would be published until the versions are read."""
+    world = new_world(past=False)
+    await world.run(optimize)
+    new = pl.DataFrame([("steady-1", "request_rate", 5.0)], schema=LIMITS, orient="row")
+    layer = as_optimized(new, reason="test", written_at=world.clock())
+    replace_layer(world.database, "optimized", layer, run_id="test")
+    world.runtime.memory.versions = frozenset({"3.1.0"})
+    await world.run(protect, after=INTERVAL)
+    finish_revision(
+        world.database,
+        revision=newest_revision(world.database).revision,
+        outcome="confirmed",
+        detail="",
+        evidence={},
+        at=world.clock(),
+    )
+    world.runtime.memory.versions = frozenset()
+
+    assert make_plan(world.runtime, world.settings(), stands=new).problems == ()

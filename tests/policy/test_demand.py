@@ -38,6 +38,7 @@ OWNED = "cortex_ingester_owned_series"
 LOCAL = "cortex_ingester_local_limits"
 FACTOR = "cortex_distributor_replication_factor"
 PARTITIONED = "cortex_distributor_ingest_storage_enabled"
+DISCARDED_REQUESTS = "cortex_discarded_requests_total"
 RECEIVED = "cortex_distributor_received_samples_total"
 
 
@@ -654,3 +655,16 @@ def test_when_no_pod_answered_there_is_nothing() -> None:
 
     assert found.is_empty()
     assert found.schema == SAMPLES
+
+
+def test_without_the_family_that_matters_the_rest_does_not_pass_for_the_demand() -> None:
+    """A Prometheus that keeps the metadata and drops the samples shows no quiet tenant."""
+    before = page(f'{METADATA_IN}{{user="a"}} 0', f'{DISCARDED_REQUESTS}{{user="a",reason="x"}} 0')
+    after = page(f'{METADATA_IN}{{user="a"}} 15', f'{DISCARDED_REQUESTS}{{user="a",reason="x"}} 15')
+    current, previous = two_scrapes({"d-0": before}, {"d-0": after})
+
+    found = demand(current, previous)
+
+    assert values(found, "ingestion_rate") == {}
+    assert values(found, "request_rate") == {}
+    assert values(found, signals.DISCARDED_REQUESTS) == {"a": 1.0}

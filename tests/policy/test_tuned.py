@@ -187,6 +187,49 @@ def test_what_is_refused_and_cannot_be_counted_counts_for_more() -> None:
     assert requests["detail"].startswith("peak 1,000/s ")
 
 
+@pytest.mark.parametrize(
+    ("now_is", "peak", "after"),
+    [
+        pytest.param(15, 5, 15, id="enough"),
+        pytest.param(15, 15, 20, id="not-enough"),
+        pytest.param(100, 5, 90, id="above-the-default"),
+    ],
+)
+def test_the_least_keeps_a_limit_from_being_lowered_and_raises_none_that_suffices(
+    now_is: float, peak: float, after: float
+) -> None:
+    found = decided(Settings(), "ruler_max_rules_per_rule_group", now_is=now_is, peak=peak)
+
+    assert found["after"] == after
+
+
+@pytest.mark.parametrize(
+    "limit",
+    [
+        "request_rate",
+        "request_burst_size",
+        "max_global_metadata_per_user",
+        "alertmanager_max_alerts_count",
+        "alertmanager_max_alerts_size_bytes",
+        "alertmanager_max_silences_count",
+        "max_global_exemplars_per_user",
+    ],
+)
+def test_what_shows_only_the_least_that_is_needed_is_raised_and_never_lowered(limit: str) -> None:
+    """Two quiet days say nothing of the alerts of an outage, nor a mean of the bursts in it."""
+    quiet = decided(Settings(), limit, now_is=10_000, peak=5)
+    full = decided(Settings(), limit, now_is=10_000, peak=12_000)
+    bounded = decided(configured(maxLimits={limit: 8_000}), limit, now_is=10_000, peak=5)
+
+    assert (quiet["outcome"], quiet["reason"], quiet["after"]) == (
+        "withheld",
+        "only_raised",
+        10_000,
+    )
+    assert full["outcome"] == "raise"
+    assert bounded["outcome"] == "lower"
+
+
 def test_a_limit_that_mimir_leaves_off_is_decided_only_where_somebody_has_set_it() -> None:
     """Else every tenant would have eight decisions that say no more than "unlimited"."""
     names = ("request_rate", SERIES)

@@ -107,15 +107,37 @@ async def resolver(monkeypatch: pytest.MonkeyPatch) -> Resolver:
 
 
 async def test_a_name_is_one_process_at_each_address(resolver: Resolver) -> None:
-    resolver.addresses["mimir"] = ["fd00::2", "10.0.0.1", "10.0.0.1"]
+    resolver.addresses["mimir"] = ["10.0.0.2", "10.0.0.1", "10.0.0.1"]
 
     pods = await found(settings({"mimir": {"endpoints": ["dns+http://mimir:8080/prefix"]}}))
 
     assert [pod.url for pod in pods] == [
         "http://10.0.0.1:8080/prefix",
-        "http://[fd00::2]:8080/prefix",
+        "http://10.0.0.2:8080/prefix",
     ]
     assert {pod.name for pod in pods} == {pod.url for pod in pods}
+
+
+@pytest.mark.parametrize(
+    ("addresses", "asked"),
+    [
+        pytest.param(["10.0.0.1", "fd00::1"], ["http://10.0.0.1:8080"], id="as-many-of-both"),
+        pytest.param(
+            ["10.0.0.1", "fd00::1", "fd00::2"],
+            ["http://[fd00::1]:8080", "http://[fd00::2]:8080"],
+            id="more-of-one",
+        ),
+    ],
+)
+async def test_a_process_with_an_address_of_each_family_is_asked_once(
+    resolver: Resolver, addresses: list[str], asked: list[str]
+) -> None:
+    """Asked at both, everything that it counts would count twice."""
+    resolver.addresses["dual"] = addresses
+
+    pods = await resolved("dns+http://dual:8080")
+
+    assert [pod.url for pod in pods] == asked
 
 
 async def test_a_real_name_resolves_over_the_loop() -> None:

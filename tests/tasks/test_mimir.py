@@ -48,6 +48,20 @@ def serves(**answers: str | tuple[int, str]) -> Handler:
     return handler
 
 
+async def test_a_header_that_cannot_be_sent_is_refused_without_its_value() -> None:
+    """What is underneath would put the whole value into its error."""
+    with pytest.raises(ConfigError, match=r"mimir\.headers\.Authorization") as refusal:
+        async with mimir(serves(), Authorization="Bearer s3cret\nX: y"):
+            pass
+
+    assert "s3cret" not in str(refusal.value)
+
+
+async def test_the_line_break_at_the_end_of_a_header_is_not_sent() -> None:
+    async with mimir(serves(), Authorization="Bearer s3cret\n") as client:
+        assert client.headers["Authorization"] == "Bearer s3cret"
+
+
 async def test_the_captured_overrides_are_read() -> None:
     asked: list[httpx.URL] = []
 

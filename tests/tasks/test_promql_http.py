@@ -93,6 +93,24 @@ async def test_a_token_is_sent(source: str, tmp_path: Path) -> None:
     assert request.headers["Authorization"] == f"Bearer {SECRET}"
 
 
+@pytest.mark.parametrize("given", ["headers", "bearer_token"])
+async def test_a_secret_that_no_header_may_hold_is_refused_without_showing_it(given: str) -> None:
+    """What is underneath would put the whole value into its error."""
+    broken = f"{SECRET}\n{SECRET}"
+    settings = {"headers": {"headers": {"X-Key": broken}}, "bearer_token": {given: broken}}[given]
+
+    with pytest.raises(ConfigError, match="line break") as refusal:
+        await request_of(**settings)
+
+    assert SECRET not in str(refusal.value)
+
+
+async def test_the_line_break_at_the_end_of_a_secret_is_not_sent() -> None:
+    request = await request_of(headers={"Authorization": f"Bearer {SECRET}\n"})
+
+    assert request.headers["Authorization"] == f"Bearer {SECRET}"
+
+
 async def test_a_secret_file_that_is_missing_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"promql\.bearerTokenFile: .*nowhere cannot be read"):
         await asked(lambda _: httpx.Response(500), bearerTokenFile=str(tmp_path / "nowhere"))
