@@ -158,8 +158,11 @@ async def hold_blasts(
         if on
         else empty(LAYERS)
     )
-    kept = known.join(held, on=["tenant", "limit"], how="anti") if on else empty(LAYERS)
-    wanted = pl.concat([kept, held])
-    if not (held.is_empty() and wanted.height == known.height):
+    # What says the same and holds for long enough stays: the document stays as it is, too.
+    lasting = known.filter(pl.col("expires_at") > now + HELD_FOR / 2) if on else empty(LAYERS)
+    new = held.join(lasting, on=["tenant", "limit", "value"], how="anti")
+    kept = known.join(new, on=["tenant", "limit"], how="anti") if on else empty(LAYERS)
+    wanted = pl.concat([kept, new])
+    if not (new.is_empty() and wanted.height == known.height):
         await record_layer(wanted, layer="breaker", database=runtime.database, run_id=run.run_id)
     return blasts

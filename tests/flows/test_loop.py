@@ -331,3 +331,25 @@ async def test_after_a_start_what_mimir_was_seen_to_take_may_be_written_again(
     world.runtime.memory.versions = frozenset()
 
     assert make_plan(world.runtime, world.settings(), stands=new).problems == ()
+
+
+LOOKS = 40  # ten minutes, twice as long as one hold
+
+
+async def test_a_blast_that_lasts_is_held_without_a_gap_and_not_written_at_every_look(
+    new_world: NewWorld,
+) -> None:
+    world = new_world()
+    await published(world)
+    world.cluster.blast("steady-1", factor=20, seconds=3_600)
+
+    await world.run(protect, after=INTERVAL)
+    await world.run(protect, after=INTERVAL)
+    written: set[object] = set()
+    for _ in range(LOOKS):
+        await world.run(protect, after=INTERVAL)
+        held = world.layer("breaker").filter(pl.col("tenant") == "steady-1")
+        assert not held.is_empty(), "the hold never lapses while the blast lasts"
+        written |= set(held["written_at"])
+
+    assert 2 < len(written) < LOOKS / 5
