@@ -65,6 +65,9 @@ class ResidentWorker(BaseWorker[BaseJobConfiguration, BaseVariables, ResidentRes
         self._lanes = lanes
         self._flows: dict[UUID, Flow[..., Any]] = {}
         self._taken: dict[UUID, asyncio.Task[None]] = {}
+        # After a long stop dozens of runs are late at once. So many requests at a time would take
+        # every connection that Prefect's server has to its database, and none would be answered.
+        self._one_request = asyncio.Lock()
 
     async def get_and_submit_flow_runs(self) -> list[FlowRun]:
         """Take the runs that come due within the prefetch time; each waits here for its second.
@@ -107,7 +110,8 @@ class ResidentWorker(BaseWorker[BaseJobConfiguration, BaseVariables, ResidentRes
         lane = self._lanes.setdefault(deployment, Lane(flow.name))
         if lane.busy:
             message = f"the previous run of {flow.name} is still busy"
-            await self.client.set_flow_run_state(flow_run.id, Cancelled(message=message))
+            async with self._one_request:
+                await self.client.set_flow_run_state(flow_run.id, Cancelled(message=message))
             logger.info("%s skipped: %s", flow_run.name, message)
             return ResidentResult(status_code=0, identifier=identifier)
         # The run may have been cancelled while it waited; the engine asks the server again.
@@ -124,11 +128,12 @@ class ResidentWorker(BaseWorker[BaseJobConfiguration, BaseVariables, ResidentRes
 
     async def _flow_of(self, flow_run: FlowRun) -> Flow[..., Any]:
         key = flow_run.deployment_id or flow_run.flow_id
-        if key not in self._flows:
-            deployment = await self.client.read_deployment(key)
-            if deployment.entrypoint is None:
-                raise ValueError(f"deployment {deployment.name} names no entrypoint")
-            self._flows[key] = load_flow_from_entrypoint(deployment.entrypoint)
+        async with self._one_request:
+            if key not in self._flows:
+                deployment = await self.client.read_deployment(key)
+                if deployment.entrypoint is None:
+                    raise ValueError(f"deployment {deployment.name} names no entrypoint")
+                self._flows[key] = load_flow_from_entrypoint(deployment.entrypoint)
         return self._flows[key]
 
     async def _until_due(self, flow_run: FlowRun) -> None:
