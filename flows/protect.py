@@ -42,9 +42,9 @@ async def protect() -> None:
     with runtime.run("protect") as run:
         settings = runtime.settings()
         seen = await look(runtime, settings)
-        previous = runtime.memory.scrape
+        previous = earlier(runtime, seen, settings)
         newest = newest_revision(runtime.database)
-        samples = measure(runtime, seen, settings, newest=newest)
+        samples = measure(runtime, seen, settings, previous=previous, newest=newest)
         await record_samples(
             samples, database=runtime.database, at=seen.at, note=noteworthy(runtime, samples, seen)
         )
@@ -83,15 +83,33 @@ async def protect() -> None:
         )
 
 
+def earlier(runtime: Runtime, seen: Scrape, settings: Settings) -> Scrape | None:
+    """The scrape that rates are taken from; this one is remembered for the next.
+
+    Tenants send in batches. Over a look that follows another at once, as when late runs are caught
+    up with, one batch would look like a blast: then there are no rates, and the older scrape stays.
+    """
+    known = runtime.memory.scrape
+    too_soon = known is not None and seen.at - known.at < settings.protect_interval / 2
+    if too_soon and settings.metrics_source == "scrape":
+        return None
+    runtime.memory.scrape = seen
+    return known
+
+
 def measure(
-    runtime: Runtime, seen: Scrape, settings: Settings, *, newest: Revision | None
+    runtime: Runtime,
+    seen: Scrape,
+    settings: Settings,
+    *,
+    previous: Scrape | None,
+    newest: Revision | None,
 ) -> pl.DataFrame:
     """SAMPLES of the tenants in scope, by this scrape and the one before it."""
     tenants = seen.readings["user"].drop_nulls().unique()
     loaded = limits_loaded(runtime, tenants, newest=newest)
-    samples = demand(seen, runtime.memory.scrape, limits=loaded)
+    samples = demand(seen, previous, limits=loaded)
     wanted = looked_after(samples["tenant"].unique(), settings=settings)
-    runtime.memory.scrape = seen
     runtime.telemetry.tenants.set(wanted.len())
     return samples.filter(pl.col("tenant").is_in(wanted.implode()))
 

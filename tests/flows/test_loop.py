@@ -333,6 +333,24 @@ async def test_after_a_start_what_mimir_was_seen_to_take_may_be_written_again(
     assert make_plan(world.runtime, world.settings(), stands=new).problems == ()
 
 
+async def test_a_look_that_follows_another_at_once_gives_no_rates(new_world: NewWorld) -> None:
+    world = new_world()
+    await published(world)
+    rates = "select count(distinct \"at\") from samples where signal = 'ingestion_rate'"
+    levels = "select count(distinct \"at\") from samples where signal = 'active_series'"
+
+    def counted(query: str) -> int:
+        found = world.database.cursor().execute(query).fetchone()
+        assert found is not None
+        return int(found[0])
+
+    before = counted(rates), counted(levels)
+    await world.run(protect, after=INTERVAL / 30)
+    await world.run(protect, after=INTERVAL)
+
+    assert (counted(rates), counted(levels)) == (before[0] + 1, before[1] + 2)
+
+
 LOOKS = 40  # ten minutes, twice as long as one hold
 
 
