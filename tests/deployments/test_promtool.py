@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import subprocess
+from collections.abc import Callable
 
 import polars as pl
 import pytest
@@ -15,15 +14,8 @@ from tasks.telemetry import Telemetry
 
 
 @pytest.fixture
-def promtool() -> str:
-    """Debian's promtool; without it the test is skipped, but not in CI, which installs it."""
-    found = shutil.which("promtool")
-    if found is None:
-        missing = "promtool is not installed (Debian: apt-get install prometheus)"
-        if os.environ.get("CI") == "true":
-            pytest.fail(missing)
-        pytest.skip(missing)
-    return found
+def promtool(debian_tool: Callable[[str, str], str]) -> str:
+    return debian_tool("promtool", "prometheus")
 
 
 def test_our_metrics_pass_the_linter_of_prometheus(promtool: str) -> None:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
-import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -164,14 +162,8 @@ async def test_what_is_bigger_than_the_cache_is_not_kept_and_drives_nothing_out(
 
 
 @pytest.fixture
-def redis_url(tmp_path: Path) -> Iterator[str]:
-    """Debian's Redis; without it the test is skipped, but not in CI, which installs it."""
-    program = shutil.which("redis-server")
-    if program is None:
-        missing = "redis-server is not installed (Debian: apt-get install redis-server)"
-        if os.environ.get("CI") == "true":
-            pytest.fail(missing)
-        pytest.skip(missing)
+def redis_url(tmp_path: Path, debian_tool: Callable[[str, str], str]) -> Iterator[str]:
+    program = debian_tool("redis-server", "redis-server")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]

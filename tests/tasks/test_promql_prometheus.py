@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
@@ -56,15 +54,8 @@ LIMITS = {"held-back": {"ingestion_rate": 500, "ingestion_burst_size": 5_000}}
 
 
 @pytest.fixture(scope="module")
-def prometheus() -> str:
-    """Debian's Prometheus; without it the test is skipped, but not in CI, which installs it."""
-    found = shutil.which("prometheus")
-    if found is None:
-        missing = "prometheus is not installed (Debian: apt-get install prometheus)"
-        if os.environ.get("CI") == "true":
-            pytest.fail(missing)
-        pytest.skip(missing)
-    return found
+def prometheus(debian_tool: Callable[[str, str], str]) -> str:
+    return debian_tool("prometheus", "prometheus")
 
 
 @pytest.fixture(scope="module")

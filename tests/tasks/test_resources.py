@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import subprocess
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import parse_qs
@@ -59,16 +58,13 @@ async def test_a_prometheus_is_asked_and_its_answers_are_read() -> None:
 
 
 @pytest.mark.parametrize("namespace", ["mimir-system", 'a"} or vector(1) #', "a\\b"])
-def test_every_question_is_promql_whatever_the_namespace_is(namespace: str, tmp_path: Path) -> None:
+def test_every_question_is_promql_whatever_the_namespace_is(
+    namespace: str, tmp_path: Path, debian_tool: Callable[[str, str], str]
+) -> None:
     """
     Prometheus' own parser decides; a quote in the name must not end the selector.
     """
-    promtool = shutil.which("promtool")
-    if promtool is None:
-        missing = "promtool is not installed (Debian: apt-get install prometheus)"
-        if os.environ.get("CI") == "true":
-            pytest.fail(missing)
-        pytest.skip(missing)
+    promtool = debian_tool("promtool", "prometheus")
     asked = questions(namespace=namespace, window=WINDOW)
     rules = "".join(
         f"      - record: a:b:c{number}\n        expr: |-\n          {text}\n"
