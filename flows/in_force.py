@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import Final
 
 import polars as pl
 
-from flows.runtime import Runtime
+from flows.runtime import InForce, Runtime
 from policy.changes import changes
 from policy.document import parse
 from policy.effective import beneath, overlaid
@@ -15,6 +16,16 @@ from policy.signals import SIZED
 from storage.limits import observed_limits
 from storage.revisions import Revision, newest_confirmed
 from tasks.publish import last_written
+
+KEPT: Final = 8  # answers: all tenants', those that blast, those that blast next
+
+
+def operator_limits(runtime: Runtime) -> pl.DataFrame:
+    """LIMITS that the operator set, as seen last; read from the history once per change."""
+    known = runtime.memory.observed
+    if known is None:
+        known = runtime.memory.observed = observed_limits(runtime.database)
+    return known
 
 
 def standing_limits(runtime: Runtime) -> pl.DataFrame:
@@ -33,9 +44,24 @@ def limits_in_force(
         tenants: whose.
         limits: which are asked for; what we published of others is told too.
     """
-    own = beneath(observed_limits(runtime.database), tenants=tenants, limits=sorted(limits))
-    ours = standing_limits(runtime).filter(pl.col("tenant").is_in(tenants.implode()))
-    return overlaid(own, above=ours)
+    known = _in_force(runtime)
+    names = sorted(limits)
+    asked = (*names, frozenset(tenants))
+    if asked not in known.found:
+        own = beneath(known.observed, tenants=tenants, limits=names)
+        ours = known.standing.filter(pl.col("tenant").is_in(tenants.implode()))
+        if len(known.found) >= KEPT:
+            known.found.clear()
+        known.found[asked] = overlaid(own, above=ours)
+    return known.found[asked]
+
+
+def _in_force(runtime: Runtime) -> InForce:
+    observed, standing = operator_limits(runtime), standing_limits(runtime)
+    known = runtime.memory.in_force
+    if known is None or known.observed is not observed or known.standing is not standing:
+        known = runtime.memory.in_force = InForce(observed=observed, standing=standing)
+    return known
 
 
 def limits_loaded(runtime: Runtime, tenants: pl.Series, *, newest: Revision | None) -> pl.DataFrame:

@@ -6,7 +6,7 @@ import polars as pl
 from prefect import flow
 
 from flows.blasts import blasts_now
-from flows.in_force import standing_limits
+from flows.in_force import operator_limits, standing_limits
 from flows.publishing import publish_layers, take_stock
 from flows.runtime import Run, Runtime, current, look
 from flows.words import optimize_lines, optimize_report, publication_lines
@@ -21,7 +21,6 @@ from policy.tenancy import looked_after, tier_layer, tiers
 from policy.tuned import catalogue_of, rules_of, tuned
 from policy.versions import known_to_all
 from storage.layers import read_layers
-from storage.limits import observed_limits
 from storage.maintenance import snapshot
 from storage.revisions import newest_confirmed, newest_revision
 from storage.samples import history
@@ -77,11 +76,14 @@ async def observe(runtime: Runtime, loaded: LoadedLimits, *, stands: pl.DataFram
         loaded.overrides,
         published=published,
         defaults=loaded.defaults,
-        remembered=observed_limits(runtime.database),
+        remembered=operator_limits(runtime),
         known=loaded.known,
     )
     runtime.memory.versions = loaded.versions
-    await record_observed(observed, database=runtime.database, at=runtime.clock())
+    try:
+        await record_observed(observed, database=runtime.database, at=runtime.clock())
+    finally:
+        runtime.memory.observed = None
 
 
 async def decide(
@@ -121,7 +123,7 @@ async def decide(
         lost = set_by_us.filter(is_ours)
         previous = _published(runtime, lost, optimized=optimized, tiers=tier_rows)
     rules = rules_of(settings, members=members, limits=sized)
-    own = beneath(observed_limits(runtime.database), tenants=tenants, limits=rules.limits)
+    own = beneath(operator_limits(runtime), tenants=tenants, limits=rules.limits)
     decisions = recommend(
         measured.filter(in_scope_now),
         current=overlaid(own, above=set_by_us),

@@ -10,6 +10,7 @@ from typing import Final
 
 import polars as pl
 
+from flows.in_force import operator_limits
 from flows.runtime import Run, Runtime
 from flows.takeover import take_over
 from policy.catalogue import Catalogue
@@ -19,7 +20,6 @@ from policy.settings import Settings
 from policy.tuned import bounds_of, catalogue_of
 from policy.versions import known_to_all
 from storage.layers import fingerprint, read_layers
-from storage.limits import observed_limits
 from storage.revisions import newest_confirmed, newest_revision
 from tasks.publish import Publication, publish, standing
 from tasks.settle import pod_states
@@ -103,7 +103,7 @@ def make_plan(runtime: Runtime, settings: Settings, *, stands: pl.DataFrame) -> 
     catalogue = catalogue_of(settings.limits)
     return plan(
         read_layers(runtime.database, now=now),
-        observed=observed_limits(runtime.database),
+        observed=operator_limits(runtime),
         standing=stands,
         bounds=bounds_of(settings.limits),
         known=_known(runtime, catalogue=catalogue),
@@ -121,8 +121,12 @@ def _known(runtime: Runtime, *, catalogue: Catalogue) -> frozenset[str]:
 
 
 async def _look(runtime: Runtime, run: Run, *, sink: Sink | None) -> tuple[Published, pl.DataFrame]:
-    held, stands = await asyncio.to_thread(standing, sink, database=runtime.database)
-    runtime.memory.standing = stands
+    memory = runtime.memory
+    held, stands = await asyncio.to_thread(
+        standing, sink, database=runtime.database, known=memory.stood
+    )
+    memory.stood = None if sink is None else (held.version, stands)
+    memory.standing = stands
     if sink is not None:
         take_over(runtime, run, sink=sink, held=held, stands=stands)
     return held, stands

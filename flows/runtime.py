@@ -34,6 +34,18 @@ from tasks.verify import Before
 _log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class InForce:
+    """LIMITS put together from what the operator set and what stands, by what was asked for.
+
+    A frame is never changed in place: from the same two frames comes the same.
+    """
+
+    observed: pl.DataFrame
+    standing: pl.DataFrame
+    found: dict[tuple[object, ...], pl.DataFrame] = field(default_factory=dict)
+
+
 @dataclass(slots=True)
 class Memory:
     """What outlives a run but not the process.
@@ -42,6 +54,10 @@ class Memory:
         scrape: the newest one; the next rates start from it.
         standing: LIMITS of the document that stood in the sink when it was last looked at; None
             before the first look.
+        stood: the version of the document that `standing` was read from, and what it said.
+        ours: the sink where we have written, or taken over what stood there.
+        observed: LIMITS that the operator set, as the history has them; None when that changed.
+        in_force: the limits that were put together from these very frames, by what was asked for.
         before: what the pods said before the newest revision was written.
         versions: what the processes of Mimir said they are, None for one that did not say.
         planned: what the newest publication followed from, and the publication, when it was one
@@ -54,6 +70,10 @@ class Memory:
 
     scrape: Scrape | None = None
     standing: pl.DataFrame | None = None
+    stood: tuple[str, pl.DataFrame] | None = None
+    ours: str | None = None
+    observed: pl.DataFrame | None = None
+    in_force: InForce | None = None
     before: Before | None = None
     versions: frozenset[str | None] = frozenset()
     planned: tuple[object, Publication] | None = None

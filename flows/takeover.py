@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import polars as pl
 
+from flows.in_force import operator_limits
 from flows.runtime import Run, Runtime
 from policy.document import render
 from policy.effective import as_optimized
 from policy.frames import CHANGES, COMPOSED, LIMITS, empty
 from storage.layers import read_layers, replace_layer
-from storage.limits import observe_limits, observed_limits
+from storage.limits import observe_limits
 from storage.revisions import Intent, begin_revision, finish_revision, newest_revision
 from tasks.sinks import Published, Sink
 
@@ -30,8 +31,11 @@ def take_over(
         held: what was found; nothing stands for a document that says nothing.
         stands: LIMITS that it says.
     """
+    if runtime.memory.ours == sink.describe():
+        return
     newest = newest_revision(runtime.database)
     if newest is not None and newest.sink == sink.describe():
+        runtime.memory.ours = sink.describe()
         return
     document = held.document or b""
     if not document.strip():
@@ -56,6 +60,7 @@ def take_over(
             at=now,
         )
         _adopt(runtime, run, stands=stands)
+    runtime.memory.ours = sink.describe()
 
 
 def _adopt(runtime: Runtime, run: Run, *, stands: pl.DataFrame) -> None:
@@ -68,6 +73,7 @@ def _adopt(runtime: Runtime, run: Run, *, stands: pl.DataFrame) -> None:
     adopted = as_optimized(unsaid, reason="read back from what is published", written_at=now)
     replace_layer(runtime.database, "optimized", pl.concat([words, adopted]), run_id=run.run_id)
     # Without the history, our own word in Mimir's answer was taken for the operator's.
-    observed = observed_limits(runtime.database)
+    observed = operator_limits(runtime)
     own = observed.join(stands, on=LIMITS.names(), how="anti")
     observe_limits(runtime.database, own, at=now)
+    runtime.memory.observed = None

@@ -24,11 +24,12 @@ RUNS: Final = pl.Schema(
     }
 )
 
-DELETE_RUN: Final = "delete from runs where run_id = ?"
 INSERT_RUN: Final = "insert into runs values (?, ?, ?, ?, ?, ?)"
 LATEST_RUNS: Final = """
     select * from runs
-    qualify row_number() over (partition by flow order by started_at desc) = 1
+    qualify row_number() over (
+        partition by flow order by started_at desc, finished_at desc nulls last
+    ) = 1
     order by flow
 """
 
@@ -46,10 +47,9 @@ class Run:
 
 
 def record_run(database: Database, run: Run) -> None:
-    """Store the run; the same run recorded again is replaced."""
+    """Store the run; one that Prefect tries again is stored once per try."""
     summary = json.dumps(dict(run.summary), default=str)
     with database.transaction() as cursor:
-        cursor.execute(DELETE_RUN, [run.run_id])
         cursor.execute(
             INSERT_RUN,
             [run.run_id, run.flow, run.started_at, run.finished_at, run.outcome, summary],

@@ -59,10 +59,17 @@ class Publication:
     problems: tuple[str, ...] = ()
 
 
-def standing(sink: Sink | None, *, database: Database) -> tuple[Published, pl.DataFrame]:
+def standing(
+    sink: Sink | None, *, database: Database, known: tuple[str, pl.DataFrame] | None = None
+) -> tuple[Published, pl.DataFrame]:
     """What the sink holds now, and the LIMITS it says.
 
     Without a sink, in a dry run, the history tells what an earlier run left there.
+
+    Args:
+        sink: where we publish.
+        database: the history.
+        known: a version of the document that was read before, and the LIMITS that it says.
 
     Raises:
         ConfigError: what stands there is not ours to overwrite.
@@ -70,6 +77,8 @@ def standing(sink: Sink | None, *, database: Database) -> tuple[Published, pl.Da
     if sink is None:
         return Published(document=None, version=""), last_written(database)
     held = sink.read()
+    if known is not None and known[0] == held.version:
+        return held, known[1]
     if held.document is None or not held.document.strip():
         return held, empty(LIMITS)
     try:

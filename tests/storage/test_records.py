@@ -113,7 +113,7 @@ def test_a_tenant_is_seen_first_once_and_last_again(database: Database, now: dat
     ]
 
 
-def test_a_run_recorded_again_is_replaced_and_the_newest_of_each_flow_is_found(
+def test_each_try_of_a_run_is_kept_and_the_newest_of_each_flow_is_found(
     database: Database, now: datetime
 ) -> None:
     for run_id, started_at in (("r1", now - HOUR), ("r2", now)):
@@ -135,4 +135,4 @@ def test_a_run_recorded_again_is_replaced_and_the_newest_of_each_flow_is_found(
     newest = latest_runs(database)
     assert newest.schema == RUNS
     assert newest.select("run_id", "outcome").rows() == [("r2", "completed")]
-    assert database.cursor().execute("select count(*) from runs").fetchall() == [(2,)]
+    assert database.cursor().execute("select count(*) from runs").fetchall() == [(3,)]
