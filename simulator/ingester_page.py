@@ -2,47 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from operator import attrgetter
 from typing import Final
 
 from simulator.exposition import Kind, family, user
-from simulator.ingester import TenantOnIngester
 from simulator.process_page import instance_families
 from simulator.processes import Ingester
 
-_INGESTER_FAMILIES: Final[tuple[tuple[str, str, Callable[[TenantOnIngester], float]], ...]] = (
-    (
-        "memory_series_created_total",
-        "Series put into memory.",
-        lambda tenant: tenant.created // 1,
-    ),
-    (
-        "memory_series_removed_total",
-        "Series dropped from memory.",
-        lambda tenant: tenant.removed // 1,
-    ),
-    ("active_series", "Series with a recent sample.", lambda tenant: tenant.active // 1),
-    ("ingested_samples_total", "Samples stored.", lambda tenant: tenant.ingested // 1),
-    (
-        "ingested_samples_failures_total",
-        "Samples turned away.",
-        lambda tenant: tenant.rejected // 1,
-    ),
-    # Forty series share a metric's name, and so its metadata.
-    (
-        "memory_metadata_created_total",
-        "Metadata entries put into memory.",
-        lambda tenant: tenant.created // 40,
-    ),
-    (
-        "memory_metadata_removed_total",
-        "Metadata entries dropped from memory.",
-        lambda tenant: tenant.removed // 40,
-    ),
+_CREATED, _REMOVED, _ACTIVE = (attrgetter(name) for name in ("created", "removed", "active"))
+_INGESTED, _REJECTED = (attrgetter(name) for name in ("ingested", "rejected"))
+_SERIES_PER_METRIC: Final = 40  # that share its name, and so its metadata
+_SERIES_PER_EXEMPLAR: Final = 100
+
+# What is told of each tenant: the family, its help, what it counts, and how many make one.
+_TOLD: Final[tuple[tuple[str, str, attrgetter[float], int], ...]] = (
+    ("memory_series_created_total", "Series put into memory.", _CREATED, 1),
+    ("memory_series_removed_total", "Series dropped from memory.", _REMOVED, 1),
+    ("active_series", "Series with a recent sample.", _ACTIVE, 1),
+    ("ingested_samples_total", "Samples stored.", _INGESTED, 1),
+    ("ingested_samples_failures_total", "Samples turned away.", _REJECTED, 1),
+    ("memory_metadata_created_total", "Metadata put into memory.", _CREATED, _SERIES_PER_METRIC),
+    ("memory_metadata_removed_total", "Metadata dropped.", _REMOVED, _SERIES_PER_METRIC),
     (
         "tsdb_exemplar_series_with_exemplars_in_storage",
         "Series that have an exemplar.",
-        lambda tenant: tenant.active // 100,
+        _ACTIVE,
+        _SERIES_PER_EXEMPLAR,
     ),
 )
 
@@ -56,8 +42,8 @@ def ingester_families(process: Ingester) -> Iterator[str]:
     memory_series = process.memory_series // 1
     yield family(prefix + "memory_series", "gauge", "Series in memory.", [("", memory_series)])
     yield family(prefix + "memory_users", "gauge", "Tenants in memory.", [("", len(present))])
-    for suffix, help_text, value in _INGESTER_FAMILIES:
-        samples = [(user(name), value(tenant)) for name, tenant in present.items()]
+    for suffix, help_text, counted, how_many in _TOLD:
+        samples = [(user(name), counted(tenant) // how_many) for name, tenant in present.items()]
         kind: Kind = "counter" if suffix.endswith("_total") else "gauge"
         yield family(prefix + suffix, kind, help_text, samples)
     yield family(

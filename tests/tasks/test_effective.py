@@ -13,23 +13,13 @@ import httpx
 import polars as pl
 import pytest
 
+from policy import sources
 from policy.document import parse
 from policy.effective import EVERYONE
 from policy.errors import ConfigError
 from policy.exporter import exported_limits
 from policy.frames import READINGS, empty
 from policy.scrape import CORTEX_OVERRIDES, FAMILIES
-from policy.sources import (
-    TWO_VALUES,
-    Source,
-    Told,
-    defaults_told,
-    disagreements,
-    effective,
-    names_told,
-    overridden,
-    told_by_us,
-)
 from simulator import Cluster, Plan, endpoints, roster, running
 from tasks.effective import limits_told, told_by_api
 from tasks.exposition import read_pages
@@ -95,15 +85,15 @@ async def test_four_sources_agree_on_one_cluster(
         readings = page((await client.get(f"{exporter}/metrics")).content)
         by_file, exported = await limits_told(pods, client=client, readings=readings)
         by_api = await told_by_api(pods, tenants=[*names, "acme"], client=client)
-    document = told_by_us(parse(ours.read_bytes()))
+    document = sources.told_by_us(parse(ours.read_bytes()))
     told = (by_file, by_api, exported, document)
 
-    assert [one.source for one in told] == list(Source)
-    assert disagreements(told).is_empty()
+    assert [one.source for one in told] == list(sources.Source)
+    assert sources.disagreements(told).is_empty()
 
     pairs = by_api.limits.join(exported.defaults, on="limit", how="semi").select("tenant", "limit")
     answers = [
-        effective([one], pairs).sort("tenant", "limit").drop("source")
+        sources.effective([one], pairs).sort("tenant", "limit").drop("source")
         for one in (by_file, by_api, exported)
     ]
     assert answers[0].height == pairs.height == 4 * 10
@@ -119,7 +109,7 @@ async def test_one_value_changed_behind_our_back_is_named(
     async with mimir_client(timeout_seconds=5, headers={}) as client:
         by_api = await told_by_api(pods, tenants=[tenant], client=client)
         by_file = (await limits_told(pods, client=client, readings=empty(READINGS)))[0]
-    stale = Told(
+    stale = sources.Told(
         source=by_file.source,
         limits=by_file.limits.with_columns(
             value=pl.when(tenant=tenant, limit=RATE).then(4.0).otherwise("value")
@@ -128,8 +118,8 @@ async def test_one_value_changed_behind_our_back_is_named(
         omits_defaults=True,
     )
 
-    assert disagreements([stale, by_api]).rows() == [
-        (tenant, RATE, "/runtime_config", 4.0, "/api/v1/user_limits", 5.0, TWO_VALUES)
+    assert sources.disagreements([stale, by_api]).rows() == [
+        (tenant, RATE, "/runtime_config", 4.0, "/api/v1/user_limits", 5.0, sources.TWO_VALUES)
     ]
 
 
@@ -142,14 +132,14 @@ async def test_the_answers_of_a_real_mimir_agree() -> None:
     answers = {"/runtime_config": runtime, "/api/v1/user_limits": api}
     async with serving(answers) as client:
         by_api = await told_by_api([BASE], tenants=["blast"], client=client)
-        by_file = Told(
-            source=Source.RUNTIME_CONFIG,
+        by_file = sources.Told(
+            source=sources.Source.RUNTIME_CONFIG,
             limits=await runtime_overrides(BASE, client=client),
             defaults=exported.defaults,
             omits_defaults=True,
         )
 
-    assert disagreements([by_file, by_api, exported]).is_empty()
+    assert sources.disagreements([by_file, by_api, exported]).is_empty()
     assert by_file.limits.height == exported.limits.height == 8
     assert by_api.limits.height == 11
 
@@ -187,10 +177,10 @@ async def test_where_the_runtime_config_is_closed_the_exporter_answers() -> None
     async with serving({}) as client:
         told = await limits_told([BASE], client=client, readings=page(EXPORTER))
 
-    assert [one.source for one in told] == [Source.EXPORTER]
-    assert overridden(told).rows() == [("a", RATE, 70.0)]
-    assert defaults_told(told).rows() == [(EVERYONE, RATE, 1000.0)]
-    assert names_told(told) == {RATE}
+    assert [one.source for one in told] == [sources.Source.EXPORTER]
+    assert sources.overridden(told).rows() == [("a", RATE, 70.0)]
+    assert sources.defaults_told(told).rows() == [(EVERYONE, RATE, 1000.0)]
+    assert sources.names_told(told) == {RATE}
 
 
 async def test_where_the_exporter_is_missing_too_every_tenant_is_asked_about() -> None:
@@ -204,9 +194,9 @@ async def test_where_the_exporter_is_missing_too_every_tenant_is_asked_about() -
     async with client(answer) as mimir:
         told = await limits_told([BASE], client=mimir, readings=page(demand + b"\n"))
 
-    assert [one.source for one in told] == [Source.USER_LIMITS]
-    assert sorted(overridden(told).rows()) == [("a", RATE, 70.0), ("b", RATE, 1000.0)]
-    assert defaults_told(told).is_empty()
+    assert [one.source for one in told] == [sources.Source.USER_LIMITS]
+    assert sorted(sources.overridden(told).rows()) == [("a", RATE, 70.0), ("b", RATE, 1000.0)]
+    assert sources.defaults_told(told).is_empty()
 
 
 async def test_defaults_that_are_closed_are_taken_from_the_exporter() -> None:
@@ -214,9 +204,12 @@ async def test_defaults_that_are_closed_are_taken_from_the_exporter() -> None:
     async with serving(answers) as client:
         told = await limits_told([BASE], client=client, readings=page(EXPORTER))
 
-    assert sorted(overridden(told).rows()) == [("a", RATE, 80.0), ("a", "request_rate", 3.0)]
-    assert defaults_told(told).rows() == [(EVERYONE, RATE, 1000.0)]
-    assert names_told(told) is None
+    assert sorted(sources.overridden(told).rows()) == [
+        ("a", RATE, 80.0),
+        ("a", "request_rate", 3.0),
+    ]
+    assert sources.defaults_told(told).rows() == [(EVERYONE, RATE, 1000.0)]
+    assert sources.names_told(told) is None
 
 
 async def test_where_nothing_tells_the_error_is_that_of_the_runtime_config() -> None:
