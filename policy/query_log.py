@@ -18,14 +18,16 @@ from typing import Final
 import polars as pl
 
 from policy.frames import SAMPLES, UTC_TIME
+from policy.signals import QUERY_LENGTH
 
 # The limits that a line tells the usage of, and the fields that tell it, the first that is there.
 FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
     "max_fetched_series_per_query": ("fetched_series_count",),
     "max_fetched_chunks_per_query": ("fetched_chunks_count",),
     "max_fetched_chunk_bytes_per_query": ("fetched_chunk_bytes", "fetched_chunks_bytes"),
-    "max_total_query_length": ("length",),
+    "max_total_query_length": ("length",),  # of which the limit is a text, such as 12h
 }
+_LENGTH: Final = "max_total_query_length"
 QUANTILES: Final = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
 
 # Usage per query: tenant, at (null where the line has no time), and one column per limit.
@@ -78,7 +80,7 @@ def queries_in(lines: pl.Series) -> tuple[pl.DataFrame, int]:
             .select(_fields(_of_logfmt)),
         ]
     )
-    figures = [pl.col(limit).is_not_null() for limit in FIELDS if limit != "max_total_query_length"]
+    figures = [pl.col(limit).is_not_null() for limit in FIELDS if limit != _LENGTH]
     whole = told.filter(pl.col("tenant").is_not_null() & pl.any_horizontal(figures))
     return whole.select(QUERIES.names()), told.height - whole.height
 
@@ -106,7 +108,7 @@ def merged(counts: pl.DataFrame) -> pl.DataFrame:
 
 
 def usage(counts: pl.DataFrame) -> pl.DataFrame:
-    """Quantiles of the usage of each tenant and limit (USAGE), in the limit's unit.
+    """Quantiles of the usage of each tenant and limit (USAGE), in the limit's unit; lengths in s.
 
     Args:
         counts: COUNTS, each tenant, limit and bucket once.
@@ -134,13 +136,14 @@ def peaks(queries: pl.DataFrame) -> pl.DataFrame:
     """SAMPLES of the largest usage of each limit in each five minutes, at its last query.
 
     The largest, not a quantile: a limit below it refuses a query that was answered. Of a query
-    without a time there is no sample.
+    without a time there is no sample. A length is the signal QUERY_LENGTH: the limit on it is a
+    duration, which is no number and so has no demand in its own unit.
     """
     return newest_peaks(
         queries.drop_nulls("at")
         .unpivot(list(FIELDS), index=["tenant", "at"], variable_name="signal", value_name="value")
         .drop_nulls("value")
-        .with_columns(coverage=pl.lit(1.0))
+        .with_columns(pl.col("signal").replace(_LENGTH, QUERY_LENGTH), coverage=pl.lit(1.0))
     )
 
 
@@ -157,12 +160,12 @@ def _fields(read: Callable[[str], pl.Expr]) -> list[pl.Expr]:
     tenant = pl.coalesce(read(name) for name in _TENANTS)
     at = pl.coalesce(read(name) for name in ("ts", "time", "timestamp"))
     figures = {limit: pl.coalesce(read(name) for name in names) for limit, names in FIELDS.items()}
-    length = figures.pop("max_total_query_length")
+    length = figures.pop(_LENGTH)
     return [
         pl.when(tenant != "").then(tenant).alias("tenant"),
         at.str.to_datetime(format="%+", time_unit="us", time_zone="UTC", strict=False).alias("at"),
         *(_count(text).alias(limit) for limit, text in figures.items()),
-        _seconds(length).alias("max_total_query_length"),
+        _seconds(length).alias(_LENGTH),
     ]
 
 

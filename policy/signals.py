@@ -32,6 +32,7 @@ BUCKETS_PER_NATIVE_HISTOGRAM: Final = "buckets_per_native_histogram"  # mean of 
 
 QUERIES: Final = "queries_per_second"  # queries/s that came to the query-frontends
 QUERY_SECONDS: Final = "query_seconds_per_second"  # querier-seconds/s, sharded parts added up
+QUERY_LENGTH: Final = "query_length_seconds"  # s, of the query that looked back the furthest
 FETCHED_SERIES: Final = "fetched_series_per_second"  # series/s, all queries together
 FETCHED_CHUNKS: Final = "fetched_chunks_per_second"  # chunks/s, all queries together
 FETCHED_CHUNK_BYTES: Final = "fetched_chunk_bytes_per_second"  # bytes/s, all queries together

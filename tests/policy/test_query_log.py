@@ -9,6 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from policy import signals
+from policy.catalogue import limits
 from policy.frames import SAMPLES
 from policy.query_log import QUERIES, counted, merged, newest_peaks, peaks, queries_in, usage
 
@@ -149,3 +151,17 @@ def test_the_demand_of_five_minutes_is_the_largest_query_at_the_time_of_the_last
     wanted = [(at[1], "a", SERIES, 9.0, 1.0), (at[2], "a", SERIES, 5.0, 1.0)]
     assert found.sort("at").rows() == wanted
     assert newest_peaks(pl.concat([found, found])).sort("at").rows() == wanted
+
+
+def test_a_demand_on_a_limit_is_a_number_in_the_limits_own_unit() -> None:
+    """
+    A duration is no number in Mimir, so how long a query looks back is a signal of its own.
+    """
+    found, _ = queries_in(lines(LOGFMT))
+
+    recorded = dict(peaks(found).select("signal", "value").iter_rows())
+
+    assert recorded[signals.QUERY_LENGTH] == 5400.5
+    demands = recorded.keys() - {signals.QUERY_LENGTH}
+    assert demands
+    assert all(limits()[name].is_number for name in demands)
