@@ -26,6 +26,7 @@ from policy.signals import (
     ACTIVE_SERIES,
     INGESTION_BURST_SIZE,
     INGESTION_RATE,
+    SAMPLES_ASKED,
     SAMPLES_RECEIVED,
     SERIES,
 )
@@ -38,6 +39,7 @@ PORTS_TRIED: Final = 50
 SEED: Final = 1
 DAYS_OF_PAST: Final = 2
 STEP_SECONDS: Final = 300
+DISTRIBUTORS: Final = 2  # as many as the simulator has unless it is told otherwise
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,13 +142,16 @@ def remember_past(database: Database, simulation: Simulation, *, until: datetime
                 until=until.replace(minute=until.minute // 5 * 5, second=0, microsecond=0),
                 days=DAYS_OF_PAST,
                 step_seconds=STEP_SECONDS,
+                distributors=DISTRIBUTORS,
             )
         ),
         orient="row",
     )
+    busiest = pl.col("busiest_distributor_samples_per_second")
     signals = {
-        INGESTION_RATE: pl.col("samples_per_second"),
-        INGESTION_BURST_SIZE: pl.col("busiest_distributor_samples_per_second"),
+        SAMPLES_ASKED: pl.col("samples_per_second"),
+        INGESTION_RATE: busiest * DISTRIBUTORS,
+        INGESTION_BURST_SIZE: busiest,
         SERIES: pl.col("series"),
         SAMPLES_RECEIVED: pl.col("samples_per_second"),
         ACTIVE_SERIES: pl.col("active_series"),

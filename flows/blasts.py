@@ -12,7 +12,7 @@ from flows.runtime import Runtime
 from policy.breaker import BLASTS, blasting, suspects
 from policy.frames import empty
 from policy.settings import Settings
-from policy.signals import INGESTION_RATE
+from policy.signals import SAMPLES_ASKED
 from storage.samples import baseline, newest_values
 
 USUAL_WINDOW: Final = timedelta(hours=6)
@@ -22,14 +22,14 @@ BUCKET_SECONDS: Final = 300  # of the history's 5-minute means
 
 def blasts_now(runtime: Runtime, settings: Settings, *, now: datetime) -> pl.DataFrame:
     """BLASTS of this moment, by stored samples no older than two minutes."""
-    newest = newest_values(runtime.database, now=now, fresh=FRESH, signal=INGESTION_RATE)
+    newest = newest_values(runtime.database, now=now, fresh=FRESH, signal=SAMPLES_ASKED)
     return blasts_of(newest, runtime=runtime, settings=settings, now=now)
 
 
 def blasts_of(
     newest: pl.DataFrame, *, runtime: Runtime, settings: Settings, now: datetime
 ) -> pl.DataFrame:
-    """BLASTS by these SAMPLES of the ingestion rate."""
+    """BLASTS by these SAMPLES of what is asked for."""
     usual = _usual(runtime, now=now)
     breaker = settings.circuit_breaker
     absolute = breaker.blast_protection.ingestion_spike_threshold
@@ -49,6 +49,6 @@ def _usual(runtime: Runtime, *, now: datetime) -> pl.DataFrame:
     """The baseline, asked for once per bucket: it is made of complete ones."""
     bucket = int(now.timestamp() // BUCKET_SECONDS)
     if runtime.memory.usual is None or runtime.memory.usual[0] != bucket:
-        usual = baseline(runtime.database, now=now, window=USUAL_WINDOW, signal=INGESTION_RATE)
+        usual = baseline(runtime.database, now=now, window=USUAL_WINDOW, signal=SAMPLES_ASKED)
         runtime.memory.usual = (bucket, usual)
     return runtime.memory.usual[1]

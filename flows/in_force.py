@@ -12,7 +12,7 @@ from policy.changes import changes
 from policy.document import parse
 from policy.effective import beneath, overlaid
 from policy.frames import LIMITS, empty
-from policy.signals import SIZED
+from policy.signals import ACTIVE_SERIES_LIMIT, SIZED
 from storage.limits import observed_limits
 from storage.revisions import Revision, newest_confirmed
 from tasks.publish import last_written
@@ -74,7 +74,7 @@ def limits_loaded(runtime: Runtime, tenants: pl.Series, *, newest: Revision | No
         tenants: whose.
         newest: the revision that was begun last.
     """
-    in_force = limits_in_force(runtime, tenants)
+    in_force = limits_in_force(runtime, tenants, limits=(*SIZED, ACTIVE_SERIES_LIMIT))
     if newest is None or newest.outcome == "confirmed":
         return in_force
     confirmed = newest_confirmed(runtime.database)

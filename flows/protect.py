@@ -21,7 +21,7 @@ from policy.discards import DISCARDS, discards
 from policy.frames import LAYERS, SAMPLES, empty
 from policy.scrape import Scrape
 from policy.settings import Settings
-from policy.signals import BLASTING, DISCARD_SIGNALS, INGESTION_RATE
+from policy.signals import BLASTING, DISCARD_SIGNALS, SAMPLES_ASKED
 from policy.tenancy import looked_after
 from policy.tuned import catalogue_of, tuned
 from storage.layers import read_layers
@@ -149,7 +149,7 @@ async def hold_blasts(
 ) -> pl.DataFrame:
     """BLASTS in these SAMPLES; in production their limits are held where they are."""
     now = runtime.clock()
-    rates = samples.filter(pl.col("signal") == INGESTION_RATE)
+    rates = samples.filter(pl.col("signal") == SAMPLES_ASKED)
     blasts = blasts_of(rates, runtime=runtime, settings=settings, now=now)
     say(
         f"{tenant}  blast: {because}"

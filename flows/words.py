@@ -13,7 +13,7 @@ from policy.detected import Detected, detected
 from policy.explain import decision_lines
 from policy.figures import figure
 from policy.scrape import Scrape
-from policy.signals import INGESTION_RATE
+from policy.signals import SAMPLES_ASKED
 from tasks.publish import Publication
 from tasks.tell import changes_table, moved, table
 
@@ -84,7 +84,7 @@ def protect_report(
         resources: RESOURCES of Mimir's processes.
         publication: what was made of the layers.
     """
-    demand = samples.filter(pl.col("signal") == INGESTION_RATE).sort("value", descending=True)
+    demand = samples.filter(pl.col("signal") == SAMPLES_ASKED).sort("value", descending=True)
     total = None if demand.is_empty() else float(demand["value"].sum())
     rate = f"{figure(total)} samples/s" if total is not None else "known from the next scrape on"
     pods = f"{len(seen.answered)} of {len(seen.answered) + len(seen.failed)}"

@@ -15,7 +15,7 @@ import polars as pl
 
 from policy.figures import TIMES, grouped
 from policy.frames import LAYERS, UTC_TIME
-from policy.signals import INGESTION_RATE
+from policy.signals import INGESTION_RATE, SAMPLES_ASKED
 
 BASELINE_FACTOR: Final = 3.0
 
@@ -37,7 +37,7 @@ def suspects(
     """The rows of `latest` that may be a blast, whatever the limits are; most often none.
 
     Args:
-        latest: SAMPLES of the demand on the ingestion rate.
+        latest: SAMPLES of what is asked for per second.
         baseline: tenant, baseline: the trailing usual demand, samples/s.
         absolute_threshold: samples/s that nobody may ask for, None for no such threshold.
     """
@@ -61,7 +61,8 @@ def blasting(
     """The tenants that blast at this instant.
 
     Args:
-        latest: SAMPLES; the newest demand on the ingestion rate of each tenant counts.
+        latest: SAMPLES; the newest of what each tenant asks for counts, all distributors added
+            up: connections that move to one of them are no blast.
         baseline: tenant, baseline: the trailing usual demand, samples/s.
         current: LIMITS in force.
         multiplier: how many times its limit a tenant may ask for.
@@ -71,7 +72,7 @@ def blasting(
         BLASTS, sorted by tenant.
     """
     demand = (
-        latest.filter(pl.col("signal") == INGESTION_RATE, pl.col("value").is_finite())
+        latest.filter(pl.col("signal") == SAMPLES_ASKED, pl.col("value").is_finite())
         .sort("at")
         .unique("tenant", keep="last")
         .select("tenant", "value")

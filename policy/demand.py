@@ -34,10 +34,15 @@ _LIMITED: Final = [*METERED.families, *REQUESTS.families]
 # Without the first of its families a measure would be a small part that passes for the whole. A
 # pod never leaves one out; a Prometheus that keeps only some families does.
 _ESSENTIAL: Final = {METERED.name: families.SAMPLES_IN, REQUESTS.name: families.REQUESTS_IN}
+# What a refused request carried is counted nowhere: as much as one that was let in. But a client
+# that sends each refused one again and again asks for no more, so all of them together count at
+# most as much as what was let in.
+_MOST_SCALE: Final = 2.0
+_SCALED: Final = (signals.SAMPLES_ASKED, signals.INGESTION_RATE, signals.INGESTION_BURST_SIZE)
 # What the derived signals are made of.
 _PARTS: Final = (
-    signals.INGESTION_RATE,
-    signals.REQUEST_RATE,
+    signals.SAMPLES_ASKED,
+    signals.REQUESTS_ASKED,
     signals.DISCARDED_REQUESTS,
     signals.NATIVE_HISTOGRAM_BUCKETS,
     signals.BUCKETS_PER_NATIVE_HISTOGRAM,
@@ -57,24 +62,30 @@ def demand(
         current: the scrape that is judged.
         previous: the scrape before it, or None: then there are levels and no rates.
         limits: LIMITS that the ingesters had loaded when they were scraped (the effective ones,
-            defaults included). With it the series demand follows the fullest ingester.
+            defaults included). With it the series demand follows the fullest ingester, and
+            refused active series press on the limit that refused them.
 
     Returns:
-        SAMPLES at `current.at`. `ingestion_burst_size` is the busiest distributor's rate over
-        the interval and so a lower bound: neither the peak second nor the largest request is
-        measured. The coverage of a rate counts only the pods that answered both times.
-        Federated queries, which are of several tenants, are left out.
+        SAMPLES at `current.at`. The rates are what the limits must be to let the busiest
+        distributor pass, `samples_asked_per_second` and `requests_asked_per_second` what was
+        asked for. In Cortex they are the same: its limit is each distributor's own unless a
+        setting divides it, which no page tells. `ingestion_burst_size` is the busiest
+        distributor's rate over the interval and so a lower bound: neither the peak second nor the
+        largest request is measured. The coverage of a rate counts only the pods that answered
+        both times. Federated queries, which are of several tenants, are left out.
     """
     copies = Copies.of(current, previous)
     terms = [_levels(current)]
     paired = 0.0
+    cortex = product(current) == "cortex"
     if previous is not None:
-        cortex = product(current) == "cortex"
         per_second = rates(previous.readings, current.readings, families=_COUNTERS)
         unlimited = pl.col("pod").is_in(_rulers(current)) & pl.col("family").is_in(_LIMITED)
-        terms += _rates(per_second.filter(~unlimited).drop_nulls("user"), cortex=cortex)
+        terms += _rates(
+            per_second.filter(~unlimited).drop_nulls("user"), cortex=cortex, limits=limits
+        )
         paired = _paired(previous, current)
-    found = reduced(pl.concat(terms), measures=_MEASURES, copies=copies)
+    found = reduced(pl.concat(terms), measures=_MEASURES, copies=copies, shared=not cortex)
     series = series_demand(current, copies=copies, limits=limits)
     return (
         pl.concat([_derived(found), series.with_columns(pl.lit(False).alias("rate"))])
@@ -144,13 +155,17 @@ def _levels(current: Scrape) -> pl.DataFrame:
     )
 
 
-def _rates(per_second: pl.DataFrame, *, cortex: bool) -> list[pl.DataFrame]:
+def _rates(
+    per_second: pl.DataFrame, *, cortex: bool, limits: pl.DataFrame | None
+) -> list[pl.DataFrame]:
     """TERMS of what grew between the scrapes; `per_second` are RATES with a user."""
     table = weights(_MEASURES, rate=True)
     refused = discards.told_apart(
         per_second.filter(pl.col("family").is_in(list(discards.FAMILIES)))
     ).select(
-        pl.col("signal").replace_strict(_PLACE, return_dtype=TERMS["measure"]).alias("measure"),
+        _by_the_limit_that_refused(limits)
+        .replace_strict(_PLACE, return_dtype=TERMS["measure"])
+        .alias("measure"),
         "copied",
         "pod",
         "user",
@@ -180,6 +195,18 @@ def _rates(per_second: pl.DataFrame, *, cortex: bool) -> list[pl.DataFrame]:
     return terms
 
 
+def _by_the_limit_that_refused(limits: pl.DataFrame | None) -> pl.Expr:
+    """The signal of a discard; without a limit on active series, the one on all series refused."""
+    limited = pl.Series(dtype=pl.String())
+    if limits is not None:
+        own = (pl.col("limit") == signals.ACTIVE_SERIES_LIMIT) & (pl.col("value") > 0)
+        limited = limits.filter(own).get_column("tenant")
+    fallen_back = (pl.col("signal") == signals.DISCARDED_ACTIVE_SERIES) & ~pl.col("user").is_in(
+        limited.implode()
+    )
+    return pl.when(fallen_back).then(pl.lit(signals.DISCARDED_SERIES_LIMIT)).otherwise("signal")
+
+
 def _without_the_essential(per_second: pl.DataFrame) -> pl.Expr:
     """Whether a term is of a measure whose essential family its pod does not tell."""
     lacking = pl.lit(value=False)
@@ -201,23 +228,20 @@ def _derived(found: pl.DataFrame) -> pl.DataFrame:
         .agg(of(signal).alias(signal) for signal in _PARTS)
     )
     refused = pl.col(signals.DISCARDED_REQUESTS).fill_null(0.0)
-    admitted = pl.col(signals.REQUEST_RATE) - refused
+    admitted = pl.col(signals.REQUESTS_ASKED) - refused
     means = {
-        signals.SAMPLES_PER_REQUEST: pl.col(signals.INGESTION_RATE) / admitted,
+        signals.SAMPLES_PER_REQUEST: pl.col(signals.SAMPLES_ASKED) / admitted,
         signals.BUCKETS_PER_NATIVE_HISTOGRAM: pl.col(signals.NATIVE_HISTOGRAM_BUCKETS)
         / pl.col(signals.BUCKETS_PER_NATIVE_HISTOGRAM),
     }
-    # What a refused request carried is counted nowhere: as much as one that was let in.
-    blind = parts.filter(refused > 0, admitted > 0).select(
-        "user", (pl.col(signals.REQUEST_RATE) / admitted).alias("scale")
-    )
+    scale = (pl.col(signals.REQUESTS_ASKED) / admitted).clip(upper_bound=_MOST_SCALE)
+    blind = parts.filter(refused > 0, admitted > 0).select("user", scale.alias("scale"))
     rest = found.filter(pl.col("signal") != signals.BUCKETS_PER_NATIVE_HISTOGRAM)
     if not blind.is_empty():
-        sized = pl.col("signal").is_in([signals.INGESTION_RATE, signals.INGESTION_BURST_SIZE])
         rest = (
             rest.join(blind, on="user", how="left", maintain_order="none")
             .with_columns(
-                pl.when(sized)
+                pl.when(pl.col("signal").is_in(_SCALED))
                 .then(pl.col("value") * pl.col("scale").fill_null(1.0))
                 .otherwise("value")
                 .alias("value")

@@ -32,7 +32,7 @@ DISCARDS: Final = pl.Schema(
 
 _AT_DISTRIBUTOR: Final = {
     "rate_limited": signals.DISCARDED_RATE_LIMITED,
-    "per_user_active_series_limit": signals.DISCARDED_SERIES_LIMIT,
+    "per_user_active_series_limit": signals.DISCARDED_ACTIVE_SERIES,
     "max_label_names_per_series": signals.DISCARDED_LABEL_COUNT,
     "max_label_names_per_info_series": signals.DISCARDED_INFO_LABEL_COUNT,
     "label_name_too_long": signals.DISCARDED_LABEL_NAME,

@@ -16,8 +16,10 @@ from policy import signals
 
 # sum: of all pods; busiest: the pod with the most; largest: the largest single sample;
 # rows: how many samples there are on all pods; most_rows: on the pod with the most;
-# fullest: the pod with the most, times the pods that have any: what an even spread would need.
-How = Literal["sum", "busiest", "largest", "rows", "most_rows", "fullest"]
+# fullest: the pod with the most, times the pods that have any: what an even spread would need;
+# shared: the pod with the most, times all pods that tell the measure of anybody: what a limit must
+# be of which each of them enforces an equal share. Where limits are not shared it is the sum.
+How = Literal["sum", "busiest", "largest", "rows", "most_rows", "fullest", "shared"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +61,9 @@ def _rate(
 
 
 # Mimir's and Cortex's limiters meter samples, exemplars and metadata; HA duplicates never reach
-# them. The families "in" count before the limiter in both.
+# them. The families "in" count before the limiter in both. Mimir's lets `limit / distributors` pass
+# on each, however a tenant's connections are spread; what an uneven one needs is above its sum. A
+# look is shorter than what a burst can bridge, so what is uneven only for seconds counts too.
 METERED: Final = Measure(
     name="metered",
     families={
@@ -68,7 +72,11 @@ METERED: Final = Measure(
         families.METADATA_IN: 1.0,
         families.DEDUPED: -1.0,
     },
-    told_as={"sum": signals.INGESTION_RATE, "busiest": signals.INGESTION_BURST_SIZE},
+    told_as={
+        "sum": signals.SAMPLES_ASKED,
+        "shared": signals.INGESTION_RATE,
+        "busiest": signals.INGESTION_BURST_SIZE,
+    },
     rate=True,
 )
 RECEIVED: Final = Measure(
@@ -81,9 +89,16 @@ RECEIVED: Final = Measure(
 REQUESTS: Final = Measure(
     name="requests",
     families={families.REQUESTS_IN: 1.0, families.DISCARDED_REQUESTS: 1.0},
-    told_as={"sum": signals.REQUEST_RATE, "busiest": signals.REQUEST_BURST_SIZE},
+    told_as={
+        "sum": signals.REQUESTS_ASKED,
+        "shared": signals.REQUEST_RATE,
+        "busiest": signals.REQUEST_BURST_SIZE,
+    },
     rate=True,
 )
+# A lower bound: ingesters of the tenant's shard that hold none of it are not seen here, and those
+# that share its limit are. Ingesters tell their local limit of series only, so the share of the
+# fullest one is not known, and the catalogue says that the limit is only raised.
 _METADATA: Final = Measure(
     name="metadata",
     families={families.METADATA_CREATED: 1.0, families.METADATA_REMOVED: -1.0},

@@ -34,6 +34,7 @@ _VALUE_OF: Final[dict[How, pl.Expr]] = {
     "rows": pl.col("rows"),
     "most_rows": pl.col("most_rows"),
     "fullest": pl.col("most") * pl.col("holders") / pl.col("factor"),
+    "shared": pl.max_horizontal("sum", pl.col("most") * pl.col("sharers")),
 }
 
 
@@ -56,13 +57,16 @@ def weights(measures: Sequence[Measure], *, rate: bool) -> pl.DataFrame:
     )
 
 
-def reduced(terms: pl.DataFrame, *, measures: Sequence[Measure], copies: Copies) -> pl.DataFrame:
+def reduced(
+    terms: pl.DataFrame, *, measures: Sequence[Measure], copies: Copies, shared: bool = True
+) -> pl.DataFrame:
     """The signals of all tenants.
 
     Args:
         terms: TERMS.
         measures: what the places in `terms` stand for.
         copies: how often the ingesters hold one series.
+        shared: each pod enforces an equal share of the limits on rates.
 
     Returns:
         Columns user, signal, value, and `rate`: whether two scrapes were needed for it.
@@ -88,10 +92,18 @@ def reduced(terms: pl.DataFrame, *, measures: Sequence[Measure], copies: Copies)
         pl.col("rows").max().alias("most_rows"),
         pl.col("rows").sum().alias("rows"),
     )
+    # Of the pods of all tenants: one that a tenant never sent to has its share too.
+    sharing = [place for place, measure in enumerate(measures) if "shared" in measure.told_as]
+    sharers = (
+        pods.filter(pl.col("measure").is_in(sharing if shared else []))
+        .group_by("measure")
+        .agg(pl.col("pod").n_unique().alias("sharers"))
+    )
     told = _told(measures, copies=copies)
     value = pl.coalesce(pl.when(pl.col("how") == how).then(_VALUE_OF[how]) for how in _VALUE_OF)
     return (
-        tenants.join(told, on="measure", maintain_order="none")
+        tenants.join(sharers, on="measure", how="left", maintain_order="none")
+        .join(told, on="measure", maintain_order="none")
         .select("user", "signal", value.alias("value"), "rate", "zeros")
         .filter(pl.col("zeros") | (pl.col("value") != 0))
         .drop("zeros")

@@ -8,15 +8,18 @@ from __future__ import annotations
 
 from typing import Final
 
-INGESTION_RATE: Final = "ingestion_rate"  # samples/s asked for, before the limiter
+# The limit that lets all of it through: Mimir gives each distributor an equal share of it.
+INGESTION_RATE: Final = "ingestion_rate"  # samples/s, of the busiest distributor times all of them
 INGESTION_BURST_SIZE: Final = "ingestion_burst_size"  # samples/s of the busiest distributor
-REQUEST_RATE: Final = "request_rate"  # requests/s asked for, before the limiter
+REQUEST_RATE: Final = "request_rate"  # requests/s, of the busiest distributor times all of them
 REQUEST_BURST_SIZE: Final = "request_burst_size"  # requests/s of the busiest distributor
 SERIES: Final = "max_global_series_per_user"  # in-memory series, by the fullest ingester's share
 
 # The limits that are sized by their own demand.
 SIZED: Final = (INGESTION_RATE, INGESTION_BURST_SIZE, SERIES)
 
+SAMPLES_ASKED: Final = "samples_asked_per_second"  # samples/s before the limiter, all added up
+REQUESTS_ASKED: Final = "requests_asked_per_second"  # requests/s, the same way, the refused too
 SAMPLES_RECEIVED: Final = "samples_received_per_second"  # samples/s that were accepted
 SAMPLES_PER_REQUEST: Final = (
     "samples_per_request"  # mean of the interval: a burst below refuses all
@@ -43,6 +46,7 @@ COMPACTION_JOBS: Final = "compaction_jobs"  # jobs that wait, as estimated
 
 DISCARDED_RATE_LIMITED: Final = "discarded_rate_limited_per_second"  # samples/s: a rate limit bit
 DISCARDED_SERIES_LIMIT: Final = "discarded_series_limit_per_second"  # samples/s: a series limit bit
+DISCARDED_ACTIVE_SERIES: Final = "discarded_active_series_limit_per_second"  # samples/s
 DISCARDED_METRIC_SERIES: Final = "discarded_metric_series_limit_per_second"  # samples/s
 DISCARDED_LABELSET_SERIES: Final = "discarded_labelset_series_limit_per_second"  # samples/s
 DISCARDED_LABEL_COUNT: Final = "discarded_label_count_per_second"  # samples/s
@@ -63,6 +67,9 @@ DISCARDED_QUALITY: Final = "discarded_quality_per_second"  # items/s of bad data
 DISCARDED_OTHER: Final = "discarded_other_per_second"  # items/s, reason unknown: raises nothing
 BLASTING: Final = "blasting"  # 1 while the demand is a blast: no evidence of what is needed
 
+# Zero of it, its default, is no limit: then the limit on all series is enforced in its place.
+ACTIVE_SERIES_LIMIT: Final = "max_active_series_per_user"
+
 # Which discards say that a limit bites: the pressure on it.
 PRESSURE_ON: Final = {
     INGESTION_RATE: DISCARDED_RATE_LIMITED,
@@ -71,7 +78,7 @@ PRESSURE_ON: Final = {
     REQUEST_RATE: DISCARDED_REQUESTS,
     REQUEST_BURST_SIZE: DISCARDED_REQUESTS,
     SERIES: DISCARDED_SERIES_LIMIT,
-    "max_active_series_per_user": DISCARDED_SERIES_LIMIT,
+    ACTIVE_SERIES_LIMIT: DISCARDED_ACTIVE_SERIES,
     "max_global_series_per_metric": DISCARDED_METRIC_SERIES,
     "limits_per_label_set": DISCARDED_LABELSET_SERIES,
     "max_label_names_per_series": DISCARDED_LABEL_COUNT,
@@ -96,4 +103,24 @@ DISCARD_SIGNALS: Final = (
     *dict.fromkeys(PRESSURE_ON.values()),
     DISCARDED_QUALITY,
     DISCARDED_OTHER,
+)
+
+# More than zero of one of these, and the tenant asks for something. Not what lingers when it has
+# stopped: series in memory for hours, silences and blocks for days.
+ASKING_RATES: Final = (
+    SAMPLES_ASKED,
+    INGESTION_RATE,
+    SAMPLES_RECEIVED,
+    REQUESTS_ASKED,
+    REQUEST_RATE,
+    QUERIES,
+    QUERY_SECONDS,
+    RULER_QUERY_SECONDS,
+    "alertmanager_notification_rate_limit",
+    *DISCARD_SIGNALS,
+)
+ASKING_LEVELS: Final = (
+    QUERY_QUEUE_LENGTH,
+    "ruler_max_rule_groups_per_tenant",
+    "alertmanager_max_alerts_count",
 )

@@ -38,9 +38,7 @@ def _of_size(rules: Rules) -> list[pl.Expr]:
     wanted, floor = pl.col("wanted"), pl.col("floor")
     at_least = pl.max_horizontal("wanted", "floor")
     percent = grouped((pl.col("buffer") - 1) * 100)
-    window = pl.concat_str(
-        pl.lit("the most that was asked for in "), grouped(pl.col("hours")), pl.lit(" h")
-    )
+    window = pl.concat_str(pl.lit("the highest demand in "), grouped(pl.col("hours")), pl.lit(" h"))
     return [
         pl.when(pl.col("peak").is_not_null()).then(_step("peak", None, "peak", window)),
         pl.when("bites").then(

@@ -7,7 +7,7 @@ from typing import Final
 
 import polars as pl
 
-from policy.signals import SIZED
+from policy.signals import ASKING_LEVELS, ASKING_RATES
 from storage.database import Database
 from storage.decisions import record_decisions
 from storage.layers import replace_layer
@@ -31,12 +31,17 @@ WHOLE: Final = 0.99  # the coverage of a look that says who asked for nothing
 def record_samples(
     samples: pl.DataFrame, *, database: Database, at: datetime, note: bool = True
 ) -> None:
-    """Store the samples (SAMPLES), and on request that their tenants exist, all or nothing."""
+    """Store the samples (SAMPLES), and on request that their tenants exist, all or nothing.
+
+    A tenant asks for something by whatever it does, also when it only queries or has alerts. Only
+    a look that has rates says that the others asked for nothing.
+    """
     if not note:
         append_samples(database, samples)
         return
-    asking = samples.filter(pl.col("signal").is_in(SIZED) & (pl.col("value") > 0))
-    coverage = samples.get_column("coverage").max()
+    signal = pl.col("signal")
+    asking = samples.filter(signal.is_in([*ASKING_RATES, *ASKING_LEVELS]) & (pl.col("value") > 0))
+    coverage = samples.filter(signal.is_in(ASKING_RATES)).get_column("coverage").max()
     with database.transaction():
         append_samples(database, samples)
         seen(

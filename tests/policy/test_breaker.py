@@ -16,6 +16,7 @@ from policy.layers import Bounds, compose
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 LATER = NOON + timedelta(minutes=10)
 RATE, BURST, SERIES = "ingestion_rate", "ingestion_burst_size", "max_global_series_per_user"
+ASKED = "samples_asked_per_second"
 HELD = {
     "limits": (RATE, BURST, SERIES),
     "endless": {SERIES},
@@ -24,7 +25,7 @@ HELD = {
 }
 
 
-def demand(*values: float | None, tenant: str = "a", signal: str = RATE) -> pl.DataFrame:
+def demand(*values: float | None, tenant: str = "a", signal: str = ASKED) -> pl.DataFrame:
     rows = [
         (NOON + timedelta(seconds=15 * order), tenant, signal, value, 1.0)
         for order, value in enumerate(values)
@@ -153,3 +154,20 @@ def test_no_blast_gives_no_layer() -> None:
 
     assert layer.is_empty()
     assert layer.schema == LAYERS
+
+
+def test_connections_that_move_to_one_distributor_are_no_blast() -> None:
+    """
+    They raise the limit that the tenant needs, and not what it asks for.
+    """
+    moved = pl.concat([demand(2_000), demand(2_000 * 10, signal=RATE)])
+
+    found = blasting(
+        moved,
+        baseline=usual(2_000),
+        current=limits(("a", RATE, 2_400)),
+        multiplier=1.5,
+        absolute_threshold=10_000,
+    )
+
+    assert found.is_empty()

@@ -198,17 +198,91 @@ def test_the_limiters_demand_is_samples_exemplars_and_metadata_without_ha_duplic
     assert values(found, signals.INGESTION_RATE) == {"a": (3000 + 300 + 150 - 1500) / SECONDS}
 
 
-def test_the_rate_adds_the_distributors_and_the_burst_is_that_of_the_busiest() -> None:
-    before = {pod: page(f'{SAMPLES_IN}{{user="a"}} 0') for pod in "xyz"}
+def distributors(family: str, *rates: float, user: str = "a") -> tuple[Scrape, Scrape]:
+    """(current, previous) of distributors that get so much of one tenant per second."""
+    other = f'{family}{{user="other"}} 1'
+    before = {f"d{n}": page(f'{family}{{user="{user}"}} 0', other) for n in range(len(rates))}
     after = {
-        pod: page(f'{SAMPLES_IN}{{user="a"}} {SECONDS * rate}')
-        for pod, rate in {"x": 10, "y": 70, "z": 20}.items()
+        f"d{n}": page(f'{family}{{user="{user}"}} {SECONDS * rate}', other)
+        for n, rate in enumerate(rates)
+    }
+    return two_scrapes(before, after)
+
+
+def test_an_even_tenant_asks_for_the_sum_and_the_burst_is_that_of_the_busiest() -> None:
+    found = demand(*distributors(SAMPLES_IN, 30, 30, 30))
+
+    assert values(found, signals.INGESTION_RATE)["a"] == 90.0
+    assert values(found, signals.SAMPLES_ASKED)["a"] == 90.0
+    assert values(found, signals.INGESTION_BURST_SIZE)["a"] == 30.0
+
+
+@pytest.mark.parametrize(
+    ("family", "limit", "asked"),
+    [
+        pytest.param(SAMPLES_IN, signals.INGESTION_RATE, signals.SAMPLES_ASKED, id="samples"),
+        pytest.param(
+            "cortex_distributor_requests_in_total",
+            signals.REQUEST_RATE,
+            signals.REQUESTS_ASKED,
+            id="requests",
+        ),
+    ],
+)
+def test_a_rate_limit_is_as_high_as_its_share_must_be_on_the_busiest_distributor(
+    family: str, limit: str, asked: str
+) -> None:
+    """
+    Each of three distributors lets a third of the limit through, wherever the tenant sends.
+    """
+    found = demand(*distributors(family, 10, 70, 20))
+
+    assert values(found, limit)["a"] == 70.0 * 3
+    assert values(found, asked)["a"] == 100.0
+
+
+def test_a_tenant_on_one_connection_has_one_share_however_many_distributors_there_are() -> None:
+    found = demand(*distributors(SAMPLES_IN, 50, 0, 0, 0))
+
+    assert values(found, signals.INGESTION_RATE)["a"] == 50.0 * 4
+    assert values(found, signals.SAMPLES_ASKED)["a"] == 50.0
+
+
+def test_a_distributor_that_a_tenant_never_used_shares_its_limit_too() -> None:
+    """
+    A process that tells nothing of distributors has no share.
+    """
+    current, previous = (
+        scrape(
+            {
+                "d0": page(f'{SAMPLES_IN}{{user="a"}} {SECONDS * rate}'),
+                "d1": page(f'{SAMPLES_IN}{{user="b"}} {SECONDS * rate}'),
+                "i0": page(f'{ACTIVE}{{user="a"}} 1'),
+            },
+            at=NOON + timedelta(seconds=seconds),
+        )
+        for rate, seconds in ((50.0, SECONDS), (0.0, 0.0))
+    )
+
+    found = demand(current, previous)
+
+    assert values(found, signals.INGESTION_RATE) == {"a": 100.0, "b": 100.0}
+
+
+def test_in_cortex_the_busiest_distributor_is_not_taken_for_one_of_equal_shares() -> None:
+    """
+    Whether Cortex divides the limit is a setting that no page shows; as delivered it does not.
+    """
+    build = 'cortex_build_info{version="1.19.0"} 1'
+    before = {pod: page(f'{SAMPLES_IN}{{user="a"}} 0', build) for pod in "xy"}
+    after = {
+        pod: page(f'{SAMPLES_IN}{{user="a"}} {SECONDS * rate}', build)
+        for pod, rate in {"x": 10, "y": 70}.items()
     }
 
     found = demand(*two_scrapes(before, after))
 
-    assert values(found, signals.INGESTION_RATE) == {"a": 100.0}
-    assert values(found, signals.INGESTION_BURST_SIZE) == {"a": 70.0}
+    assert values(found, signals.INGESTION_RATE) == {"a": 80.0}
 
 
 def test_a_tenant_at_its_limit_still_shows_what_it_asked_for() -> None:
@@ -245,6 +319,7 @@ def test_discards_are_grouped_by_what_they_say_of_the_limits_and_counted_once() 
 
     assert values(found, signals.DISCARDED_RATE_LIMITED) == {"a": 1500 / SECONDS}
     assert values(found, signals.DISCARDED_SERIES_LIMIT) == {"a": (4500 / 3 + 150) / SECONDS}
+    assert values(found, signals.DISCARDED_ACTIVE_SERIES) == {}
     assert values(found, signals.DISCARDED_QUALITY) == {"a": 900 / 3 / SECONDS}
     assert values(found, signals.DISCARDED_LABEL_VALUE) == {"a": 30 / SECONDS}
 
@@ -528,7 +603,8 @@ def test_request_rates_count_the_refused_and_their_burst_is_the_busiest_distribu
 
     found = demand(*two_scrapes(before, after))
 
-    assert values(found, signals.REQUEST_RATE) == {"a": (300 + 300 + 150) / SECONDS}
+    assert values(found, signals.REQUESTS_ASKED) == {"a": (300 + 300 + 150) / SECONDS}
+    assert values(found, signals.REQUEST_RATE) == {"a": (300 + 300) * 2 / SECONDS}
     assert values(found, signals.REQUEST_BURST_SIZE) == {"a": (300 + 300) / SECONDS}
     assert values(found, signals.DISCARDED_REQUESTS) == {"a": 300 / SECONDS}
 
@@ -548,11 +624,34 @@ def test_samples_of_refused_requests_are_demand_though_nobody_counted_them() -> 
     assert values(found, signals.INGESTION_RATE) == {"a": pytest.approx((6000 + 3000) / SECONDS)}
 
 
+def test_a_storm_of_retries_counts_at_most_as_much_again_as_what_was_let_in() -> None:
+    """
+    A client that sends each refused request again and again asks for no more samples by it.
+    """
+    families = ("cortex_distributor_requests_in_total", SAMPLES_IN)
+    refused = 'cortex_discarded_requests_total{reason="rate_limited",user="a"}'
+    before = page(*(f'{name}{{user="a"}} 0' for name in families), f"{refused} 0")
+    storm = page(
+        f'{families[0]}{{user="a"}} 30', f'{SAMPLES_IN}{{user="a"}} 6000', f"{refused} 30000"
+    )
+
+    found = demand(*two_scrapes({"d": before}, {"d": storm}))
+
+    assert values(found, signals.INGESTION_RATE) == {"a": pytest.approx(2 * 6000 / SECONDS)}
+    assert values(found, signals.SAMPLES_ASKED) == {"a": pytest.approx(2 * 6000 / SECONDS)}
+    assert values(found, signals.INGESTION_BURST_SIZE) == {"a": pytest.approx(2 * 6000 / SECONDS)}
+
+
 @pytest.mark.parametrize(
-    ("also", "rate"),
-    [pytest.param("", 100, id="ruler"), pytest.param(f'{CREATED}{{user="a"}} 1', 140, id="all")],
+    ("also", "asked", "rate"),
+    [
+        pytest.param("", 100, 100, id="ruler"),
+        pytest.param(f'{CREATED}{{user="a"}} 1', 140, 200, id="all"),
+    ],
 )
-def test_what_a_ruler_writes_is_accepted_and_no_demand_on_the_rate(also: str, rate: float) -> None:
+def test_what_a_ruler_writes_is_accepted_and_no_demand_on_the_rate(
+    also: str, asked: float, rate: float
+) -> None:
     """
     A ruler embeds a distributor without a limiter; a process of everything in one is no ruler.
     """
@@ -569,6 +668,7 @@ def test_what_a_ruler_writes_is_accepted_and_no_demand_on_the_rate(also: str, ra
 
     found = demand(*two_scrapes(before, after))
 
+    assert values(found, signals.SAMPLES_ASKED) == {"a": asked}
     assert values(found, signals.INGESTION_RATE) == {"a": rate}
     assert values(found, signals.SAMPLES_RECEIVED) == {"a": 140.0}
 
@@ -643,6 +743,7 @@ def test_the_coverage_of_a_rate_leaves_out_pods_that_are_new() -> None:
     rows = found.select("signal", "coverage").rows()
     assert dict(rows) == {
         signals.INGESTION_RATE: 0.5,
+        signals.SAMPLES_ASKED: 0.5,
         signals.INGESTION_BURST_SIZE: 0.5,
         signals.ACTIVE_SERIES: 1.0,
     }

@@ -13,7 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from policy import signals
 from policy.demand import demand
 from policy.discards import DISCARDS, discards
-from policy.frames import READINGS
+from policy.frames import LIMITS, READINGS
 from policy.scrape import FAMILIES, Scrape
 from tasks.exposition import read_pages
 
@@ -55,7 +55,6 @@ def told(current: Scrape, previous: Scrape) -> dict[str, float]:
         ("rate_limited", "ingestion_rate"),
         ("rate_limited", "ingestion_burst_size"),
         ("per_user_series_limit", "max_global_series_per_user"),
-        ("per_user_active_series_limit", "max_active_series_per_user"),
         ("per_metric_series_limit", "max_global_series_per_metric"),
         ("per_labelset_series_limit", "limits_per_label_set"),
         ("max_label_names_per_series", "max_label_names_per_series"),
@@ -73,6 +72,38 @@ def test_a_reason_presses_on_its_limit(reason: str, limit: str) -> None:
     current, previous = refused((SAMPLES, reason, 150))
 
     assert told(current, previous) == {signals.PRESSURE_ON[limit]: 150 / SECONDS}
+
+
+@pytest.mark.parametrize(
+    ("active_limit", "limit"),
+    [
+        pytest.param(500.0, "max_active_series_per_user", id="its-own"),
+        pytest.param(0.0, "max_global_series_per_user", id="none"),
+        pytest.param(None, "max_global_series_per_user", id="unknown"),
+    ],
+)
+def test_refused_active_series_press_on_the_limit_that_refused_them(
+    active_limit: float | None, limit: str
+) -> None:
+    """
+    Without a limit of its own the usage-tracker enforces the one on all series.
+    """
+    current, previous = refused((SAMPLES, "per_user_active_series_limit", 150))
+    rows = [] if active_limit is None else [("a", "max_active_series_per_user", active_limit)]
+    limits = pl.DataFrame(rows, schema=LIMITS, orient="row")
+
+    found = demand(current, previous, limits=limits)
+
+    pressures = dict(
+        found.filter(pl.col("signal").str.starts_with("discarded"))
+        .select("signal", "value")
+        .iter_rows()
+    )
+    assert pressures == {signals.PRESSURE_ON[limit]: 150 / SECONDS}
+
+
+def test_active_series_and_series_in_memory_are_refused_apart() -> None:
+    assert signals.PRESSURE_ON["max_active_series_per_user"] != signals.PRESSURE_ON[signals.SERIES]
 
 
 @pytest.mark.parametrize(

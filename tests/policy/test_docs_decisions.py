@@ -16,7 +16,7 @@ from policy.gates import WITHHELD
 from policy.recommend import recommend
 from policy.rules import Rules
 from policy.settings import Settings
-from policy.signals import INGESTION_RATE
+from policy.signals import INGESTION_RATE, SAMPLES_ASKED
 from policy.stack import STACK
 
 PAGE = (Path(__file__).parents[2] / "docs" / "limits-and-decisions.md").read_text(encoding="utf-8")
@@ -99,7 +99,7 @@ def test_the_numbers_that_are_no_settings_are_those_of_the_rules() -> None:
 
 def test_the_blast_of_the_example_is_one_in_these_words() -> None:
     demand = pl.DataFrame(
-        [(NOON, "storm", INGESTION_RATE, 15_137.0, 1.0)], schema=SAMPLES, orient="row"
+        [(NOON, "storm", SAMPLES_ASKED, 15_137.0, 1.0)], schema=SAMPLES, orient="row"
     )
     breaker = Settings().circuit_breaker
 

@@ -14,6 +14,7 @@ from storage.database import Database
 from storage.layers import read_layers
 from storage.limits import observed_limits
 from storage.samples import latest
+from storage.tenants import activity
 from tasks.record import record, record_layer, record_observed, record_samples, rolled_up
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -42,6 +43,73 @@ async def test_samples_and_their_tenants_are_stored_together(database: Database)
     assert latest(database, since=NOON)["value"].to_list() == [1.0, 2.0]
     tenants = database.cursor().execute("select tenant from tenants order by tenant").fetchall()
     assert tenants == [("t0",), ("t1",)]
+
+
+def look(*rows: tuple[str, str, float], coverage: float = 1.0) -> pl.DataFrame:
+    """SAMPLES of one look at which every tenant has a rate, and further rows."""
+    tenants = sorted({tenant for tenant, _, _ in rows})
+    return pl.DataFrame(
+        [
+            *((NOON, tenant, "samples_asked_per_second", 0.0, coverage) for tenant in tenants),
+            *((NOON, tenant, signal, value, coverage) for tenant, signal, value in rows),
+        ],
+        schema=SAMPLES,
+        orient="row",
+    )
+
+
+@pytest.mark.parametrize(
+    "signal",
+    [
+        "ingestion_rate",
+        "samples_received_per_second",
+        "requests_asked_per_second",
+        "queries_per_second",
+        "ruler_query_seconds_per_second",
+        "alertmanager_max_alerts_count",
+        "alertmanager_notification_rate_limit",
+        "ruler_max_rule_groups_per_tenant",
+        "discarded_queries_per_second",
+        "discarded_requests_per_second",
+    ],
+)
+async def test_a_tenant_asks_by_whatever_it_does(database: Database, signal: str) -> None:
+    await record_samples(look(("a", signal, 2.0)), database=database, at=NOON)
+
+    assert activity(database)["last_demand"].to_list() == [NOON]
+
+
+@pytest.mark.parametrize(
+    ("signal", "value"),
+    [
+        pytest.param("max_global_series_per_user", 900.0, id="series-stay-for-hours"),
+        pytest.param("active_series", 900.0, id="active-series-stay-for-minutes"),
+        pytest.param("alertmanager_max_silences_count", 3.0, id="expired-silences"),
+        pytest.param("store_gateway_bytes", 3.0, id="old-blocks"),
+        pytest.param("queries_per_second", 0.0, id="nothing"),
+    ],
+)
+async def test_what_lingers_of_a_tenant_asks_for_nothing(
+    database: Database, signal: str, value: float
+) -> None:
+    await record_samples(look(("a", signal, value)), database=database, at=NOON)
+
+    assert activity(database)["last_demand"].to_list() == [None]
+
+
+async def test_a_look_without_rates_does_not_say_who_asked_for_nothing(database: Database) -> None:
+    """
+    The first look has levels only: nobody is seen to ask, so its hour does not count as quiet.
+    """
+    levels = pl.DataFrame([(NOON, "a", "active_series", 5.0, 1.0)], schema=SAMPLES, orient="row")
+    hours = "select count(*) from looked_hours"
+
+    await record_samples(levels, database=database, at=NOON)
+    before = database.cursor().execute(hours).fetchone()
+    await record_samples(look(("a", "active_series", 5.0)), database=database, at=NOON)
+
+    assert before == (0,)
+    assert database.cursor().execute(hours).fetchone() == (1,)
 
 
 async def test_a_broken_sample_leaves_nothing_behind(database: Database) -> None:
