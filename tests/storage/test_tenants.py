@@ -85,7 +85,8 @@ def test_an_older_look_takes_nothing_back(database: Database) -> None:
     ("signal", "value", "asks"),
     [
         ("ingestion_rate", 5.0, True),
-        ("max_global_series_per_user", 1.0, True),
+        ("queries_per_second", 0.1, True),
+        ("max_global_series_per_user", 1.0, False),
         ("ingestion_rate", 0.0, False),
         ("active_series", 5.0, False),
     ],
