@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import os
 import re
 import resource
 import subprocess
@@ -22,6 +23,8 @@ import time
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+
+os.environ.setdefault("POLARS_MAX_THREADS", "1")  # as `mlo` does
 
 from policy.demand import demand
 from policy.scrape import Pod

@@ -145,7 +145,7 @@ def _levels(current: Scrape) -> pl.DataFrame:
         unsettled = pl.col("user").is_in(loading.get_column("user").unique().implode())
         rows = rows.filter(~(unsettled & (pl.col("family") == families.SERIES_ACTIVE)))
     tracked = pl.col("family") == families.SERIES_TRACKED
-    zone = pl.col("pod").str.extract(ZONE).fill_null("")
+    zone = pl.col("pod").cast(pl.String).str.extract(ZONE).fill_null("").cast(TERMS["pod"])
     return rows.join(table, on="family", maintain_order="none").select(
         "measure",
         "copied",

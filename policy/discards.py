@@ -13,6 +13,7 @@ import polars as pl
 
 from policy import scrape as families
 from policy import signals
+from policy.frames import READINGS
 from policy.rates import rates
 from policy.scrape import Scrape
 from policy.series import Copies, once
@@ -122,8 +123,8 @@ def _reasons() -> pl.DataFrame:
     return pl.DataFrame(
         [*known, *whole],
         schema={
-            "family": pl.String(),
-            "reason": pl.String(),
+            "family": READINGS["family"],
+            "reason": READINGS["reason"],
             "signal": pl.String(),
             "copied": pl.Boolean(),
         },
@@ -157,7 +158,9 @@ def told_apart(refused: pl.DataFrame) -> pl.DataFrame:
         )
         .with_columns(
             pl.col("signal").fill_null(signals.DISCARDED_OTHER),
-            pl.col("copied").fill_null(pl.col("of").str.contains("-", literal=True)),
+            pl.col("copied").fill_null(
+                pl.col("of").cast(pl.String).str.contains("-", literal=True)
+            ),
         )
         .drop("of")
     )
@@ -198,5 +201,6 @@ def discards(current: Scrape, previous: Scrape | None) -> pl.DataFrame:
         .filter(pl.col("per_second") > 0)
         .with_columns(pl.col("user").alias("tenant"), kind.alias("kind"))
         .select(DISCARDS.names())
+        .cast(DISCARDS)
         .sort("tenant", "family", "reason", nulls_last=True)
     )

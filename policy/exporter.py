@@ -41,6 +41,7 @@ def exported_limits(readings: pl.DataFrame) -> Told | None:
         .group_by("tenant", limit="limit_name")
         .agg(pl.col("value").max())
         .select(LIMITS.names())
+        .cast(LIMITS)
     )
     defaults = rows.filter(pl.col("tenant") == EVERYONE)
     return Told(

@@ -12,6 +12,7 @@ from typing import Final
 import polars as pl
 
 UTC_TIME: Final = pl.Datetime("us", "UTC")
+_LABEL: Final = pl.Categorical()
 
 # One row per tenant and signal at one instant: what a tenant asked of the cluster.
 # `signal` is the name of a Mimir limit where the value is the demand on that limit, and one
@@ -27,18 +28,19 @@ SAMPLES: Final = pl.Schema(
 )
 
 # One row per sample of a scraped page that we asked for. Labels that a family does not carry
-# are null. `at` is the moment the pod's answer began, per pod, because rates divide by it.
+# are null. `at` is the moment the pod's answer began, per pod, because rates divide by it. Labels
+# of few different values are categories: 4 bytes a row where text takes 16 and more.
 READINGS: Final = pl.Schema(
     {
         "at": UTC_TIME,
-        "pod": pl.String(),
-        "family": pl.String(),
+        "pod": _LABEL,
+        "family": _LABEL,
         "user": pl.String(),
-        "reason": pl.String(),
-        "limit": pl.String(),
-        "limit_name": pl.String(),
-        "sha256": pl.String(),
-        "version": pl.String(),
+        "reason": _LABEL,
+        "limit": _LABEL,
+        "limit_name": _LABEL,
+        "sha256": _LABEL,
+        "version": _LABEL,
         "value": pl.Float64(),
     }
 )

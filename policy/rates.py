@@ -11,14 +11,13 @@ from typing import Final
 
 import polars as pl
 
+from policy.frames import READINGS
+
 _KEY: Final = ("pod", "family", "user", "reason")
 
 RATES: Final = pl.Schema(
     {
-        "pod": pl.String(),
-        "family": pl.String(),
-        "user": pl.String(),
-        "reason": pl.String(),
+        **{name: READINGS[name] for name in _KEY},
         "per_second": pl.Float64(),
     }
 )
@@ -89,7 +88,7 @@ def _counters(
     readings: pl.DataFrame, *, families: Collection[str] | None, into: str, empty: str
 ) -> pl.DataFrame:
     wanted = (
-        pl.col("family").str.ends_with("_total")
+        pl.col("family").cat.ends_with("_total")
         if families is None
         else pl.col("family").is_in(list(families))
     )

@@ -11,7 +11,7 @@ from typing import Final
 
 import polars as pl
 
-from policy.frames import SAMPLES
+from policy.frames import READINGS, SAMPLES
 from policy.measures import How, Measure
 from policy.series import Copies, holder
 
@@ -21,8 +21,8 @@ TERMS: Final = pl.Schema(
     {
         "measure": pl.UInt8(),
         "copied": pl.Boolean(),
-        "pod": pl.String(),
-        "user": pl.String(),
+        "pod": READINGS["pod"],
+        "user": READINGS["user"],
         "value": pl.Float64(),
     }
 )
@@ -48,7 +48,7 @@ def weights(measures: Sequence[Measure], *, rate: bool) -> pl.DataFrame:
             for family, weight in measure.families.items()
         ],
         schema={
-            "family": pl.String(),
+            "family": READINGS["family"],
             "measure": TERMS["measure"],
             "copied": TERMS["copied"],
             "weight": pl.Float64(),

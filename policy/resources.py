@@ -11,6 +11,7 @@ from typing import Final
 import polars as pl
 
 from policy import scrape as families
+from policy.frames import READINGS
 from policy.rates import rates
 from policy.scrape import RESOURCE_FAMILIES, Scrape
 
@@ -164,7 +165,7 @@ def _own(scrape: Scrape) -> pl.DataFrame:
 
 def _rows(frame: pl.DataFrame, *, resource: pl.Expr, used: pl.Expr, limit: pl.Expr) -> pl.DataFrame:
     return frame.select(
-        "pod",
+        pl.col("pod").cast(pl.String),
         resource.alias("resource"),
         used.cast(pl.Float64).alias("used"),
         limit.cast(pl.Float64).alias("limit"),
@@ -199,7 +200,7 @@ def _instance_limits(readings: pl.DataFrame) -> pl.DataFrame:
     """What a limit of the process bounds, and the limit: 0 is Mimir's word for none."""
     bounds = pl.DataFrame(
         [(family, limit, INSTANCE[used]) for (family, limit), used in _BOUNDED.items()],
-        schema={"family": pl.String(), "limit": pl.String(), "resource": pl.String()},
+        schema={"family": READINGS["family"], "limit": READINGS["limit"], "resource": pl.String()},
         orient="row",
     )
     limits = readings.join(bounds, on=["family", "limit"]).filter(pl.col("value") > 0)
@@ -261,4 +262,4 @@ def _components(readings: pl.DataFrame) -> pl.DataFrame:
         .when("ingester")
         .then(pl.lit("ingester"))
     )
-    return told.select("pod", kind.alias("component"))
+    return told.select(pl.col("pod").cast(pl.String), kind.alias("component"))

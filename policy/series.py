@@ -70,7 +70,9 @@ def holder(copies: Copies) -> pl.Expr:
     series once per zone, too many rather than too few.
     """
     pod = pl.col("pod")
-    return pl.coalesce(pod.str.extract(_ORDINAL), pod) if copies.partitioned else pod
+    if not copies.partitioned:
+        return pod
+    return pl.coalesce(pod.cast(pl.String).str.extract(_ORDINAL), pod)
 
 
 def once(rows: pl.DataFrame, *, copies: Copies, key: Sequence[str]) -> pl.DataFrame:

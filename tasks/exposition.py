@@ -13,7 +13,7 @@ a page would look like a cluster with less load.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -94,7 +94,7 @@ def read_pages(pages: Mapping[str, bytes], *, families: Collection[str]) -> Page
     rows = pl.concat([*cut, others]).filter(
         pl.col("value").is_finite(), ~pl.col("page").is_in(list(broken))
     )
-    pod = pl.Series("pod", pods, dtype=pl.String).gather(rows.get_column("page"))
+    pod = pl.Series("pod", pods, dtype=PAGE["pod"]).gather(rows.get_column("page"))
     return Pages(rows=rows.with_columns(pod).select(PAGE.names()), refused=refused)
 
 
@@ -174,20 +174,24 @@ def _read_labels(
             pl.col(f"before{n}").str.extract(rf"^,({_LABEL})=$").alias(f"label{n}")
             for n in range(1, labels)
         ),
-    )
+    ).with_columns(pl.col("family").cast(_ROWS["family"]))
+    carried = {
+        name: [n for n in range(labels) if (heads[f"label{n}"] == name).any()] for name in _LABELS
+    }
     rows = cut.join(heads, on=before, how="left", maintain_order="none").with_columns(
         pl.col("tail").str.strip_prefix("} ").cast(pl.Float64, strict=False).alias("value"),
-        *(_inside(name, labels=labels) for name in _LABELS),
+        *(_inside(name, places=places) for name, places in carried.items()),
     )
     needed = ("family", "value", *(f"label{n}" for n in range(labels)))
     known = rows.select(pl.all_horizontal(pl.col(needed).is_not_null())).to_series()
     return rows.filter(known).select(_ROWS.names()), rows.filter(~known).select(_LINES.names())
 
 
-def _inside(name: str, *, labels: int) -> pl.Expr:
-    """The value of the label of that name, null where no label has it."""
-    found = [pl.when(pl.col(f"label{n}") == name).then(f"inside{n}") for n in range(labels)]
-    return pl.coalesce(found).alias(name)
+def _inside(name: str, *, places: Sequence[int]) -> pl.Expr:
+    """The value of the label of that name, which is in one of the places; null elsewhere."""
+    found = [pl.when(pl.col(f"label{n}") == name).then(f"inside{n}") for n in places]
+    value = pl.coalesce(found) if found else pl.lit(None)
+    return value.cast(_ROWS[name]).alias(name)
 
 
 def _read_any(lines: pl.DataFrame, *, names: str) -> tuple[pl.DataFrame, dict[int, str]]:
@@ -213,7 +217,7 @@ def _read_any(lines: pl.DataFrame, *, names: str) -> tuple[pl.DataFrame, dict[in
     is_broken = pl.any_horizontal(pl.col("family", "value").is_null())
     broken = groups.filter(is_broken).group_by("page").agg(pl.len(), pl.col("line").first())
     rows = groups.filter(~is_broken).with_columns(_label(name) for name in _LABELS)
-    return rows.select(_ROWS.names()), {
+    return rows.select(_ROWS.names()).cast(_ROWS), {
         number: f"{count} lines are not in the text format, first: {line[:_MOST_SHOWN]!r}"
         for number, count, line in broken.iter_rows()
     }

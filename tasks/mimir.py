@@ -110,7 +110,7 @@ def reload_states(scrape: Scrape) -> pl.DataFrame:
         .alias("sha256"),
     )
     tells = pl.any_horizontal(pl.col("successful", "sha256").is_not_null())
-    return told.filter(tells).select(RELOADS.names()).sort("pod")
+    return told.filter(tells).select(RELOADS.names()).cast(RELOADS).sort("pod")
 
 
 def _root(base_url: str) -> str:

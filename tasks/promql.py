@@ -158,7 +158,11 @@ def _newest(body: bytes, *, label: str, where: str) -> pl.DataFrame:
     rows = read_matrix(body, labels=("__name__", label, *_LABELS), where=where)
     rows = rows.rename({"__name__": "family", label: "pod"})
     moments = rows.select("pod", "at").unique().group_by("pod").agg(pl.col("at").top_k(3))
-    return rows.join(moments.explode("at"), on=["pod", "at"], how="semi").select(READINGS.names())
+    return (
+        rows.join(moments.explode("at"), on=["pod", "at"], how="semi")
+        .select(READINGS.names())
+        .cast(READINGS)
+    )
 
 
 def _unheard(
