@@ -144,13 +144,35 @@ def _read_cut(lines: pl.DataFrame, *, names: str) -> tuple[list[pl.DataFrame], p
     rows: list[pl.DataFrame] = []
     rest: list[pl.DataFrame] = []
     for (labels,), group in lines.partition_by("labels", as_dict=True).items():
-        if not 1 <= int(labels) <= _MOST_LABELS:
+        if not labels:
+            found, others = _read_bare(group, names=names)
+        elif int(labels) > _MOST_LABELS:
             rest.append(group.select(_LINES.names()))
             continue
-        found, others = _read_labels(group, labels=int(labels), names=names)
+        else:
+            found, others = _read_labels(group, labels=int(labels), names=names)
         rows.append(found)
         rest.append(others)
     return rows, pl.concat([pl.DataFrame(schema=_LINES), *rest])
+
+
+def _read_bare(lines: pl.DataFrame, *, names: str) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The rows of lines that are a name, a blank and a number; the lines that are not."""
+    parts = pl.col("line").str.extract_groups(rf"^(?P<family>{names}) (?P<value>[^ \t#]+)$")
+    rows = lines.with_columns(parts.struct.unnest()).with_columns(
+        pl.col("family").cast(_ROWS["family"]),
+        pl.col("value").cast(pl.Float64, strict=False),
+        *(_inside(name, places=()) for name in _LABELS),
+    )
+    return _parted(rows, needed=("family", "value"))
+
+
+def _parted(rows: pl.DataFrame, *, needed: Sequence[str]) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The rows that have all that is needed, and the lines of the others."""
+    known = rows.select(pl.all_horizontal(pl.col(needed).is_not_null())).to_series()
+    if known.all():
+        return rows.select(_ROWS.names()), pl.DataFrame(schema=_LINES)
+    return rows.filter(known).select(_ROWS.names()), rows.filter(~known).select(_LINES.names())
 
 
 def _read_labels(
@@ -183,8 +205,7 @@ def _read_labels(
         *(_inside(name, places=places) for name, places in carried.items()),
     )
     needed = ("family", "value", *(f"label{n}" for n in range(labels)))
-    known = rows.select(pl.all_horizontal(pl.col(needed).is_not_null())).to_series()
-    return rows.filter(known).select(_ROWS.names()), rows.filter(~known).select(_LINES.names())
+    return _parted(rows, needed=needed)
 
 
 def _inside(name: str, *, places: Sequence[int]) -> pl.Expr:
