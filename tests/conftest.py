@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
-from collections.abc import Callable
+import socket
+import subprocess
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 
+import httpx
 import pytest
 from hypothesis import settings
 
@@ -33,3 +38,58 @@ def debian_tool() -> Tool:
         return path
 
     return found
+
+
+@pytest.fixture(scope="session")
+def start_prometheus(
+    debian_tool: Tool, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[..., AbstractContextManager[str]]:
+    """Start a real Prometheus: `with start_prometheus({name: base URL}) as url`.
+
+    Each process is a target whose label `pod` is its name. `every` is the scrape interval;
+    `dropped` are families that it does not keep.
+    """
+    program = debian_tool("prometheus", "prometheus")
+
+    @contextmanager
+    def started(
+        targets: Mapping[str, str], *, every: str = "1s", dropped: Sequence[str] = ()
+    ) -> Iterator[str]:
+        job: dict[str, object] = {
+            "job_name": "mimir/all",
+            "static_configs": [
+                {
+                    "targets": [httpx.URL(url).netloc.decode()],
+                    "labels": {"__metrics_path__": f"{httpx.URL(url).path}/metrics", "pod": name},
+                }
+                for name, url in targets.items()
+            ],
+        }
+        if dropped:
+            families = {"source_labels": ["__name__"], "regex": "|".join(dropped)}
+            job["metric_relabel_configs"] = [{**families, "action": "drop"}]
+        intervals = {"scrape_interval": every, "scrape_timeout": every}
+        folder = tmp_path_factory.mktemp("prometheus")
+        config = folder / "prometheus.yaml"
+        config.write_text(json.dumps({"global": intervals, "scrape_configs": [job]}))
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            address = f"127.0.0.1:{probe.getsockname()[1]}"
+        process = subprocess.Popen(
+            [
+                program,
+                f"--config.file={config}",
+                f"--storage.tsdb.path={folder / 'tsdb'}",
+                f"--web.listen-address={address}",
+                "--log.level=error",
+            ],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            yield f"http://{address}"
+        finally:
+            process.terminate()
+            process.wait(timeout=20)
+
+    return started

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -35,10 +36,14 @@ INTERVAL = 15.0
 
 @dataclass
 class World:
-    """A cluster, the file that we publish to, our process, and what it said."""
+    """A cluster, the file that we publish to, our process, and what it said.
+
+    A world that is `live` has the time of day, for programs that have a clock of their own.
+    """
 
     folder: Path
     past: bool = True
+    live: bool = False
     now: float = NOON
     tree: dict[str, object] = field(default_factory=lambda: {"mode": "prod"})
     said: list[str] = field(default_factory=list)
@@ -54,8 +59,11 @@ class World:
     def database(self) -> Database:
         return self.runtime.database
 
+    def seconds(self) -> float:
+        return time.time() if self.live else self.now
+
     def clock(self) -> datetime:
-        return datetime.fromtimestamp(self.now, UTC)
+        return datetime.fromtimestamp(self.seconds(), UTC)
 
     def settings(self) -> Settings:
         where = {
@@ -76,8 +84,9 @@ class World:
             tenants=roster(TENANTS, seed=SEED),
             runtime_files=[base, self.file],
             blast_after_seconds=10**9,
+            reload_period_seconds=1.0 if self.live else 10.0,
         )
-        self.cluster = Cluster(plan, clock=lambda: self.now)
+        self.cluster = Cluster(plan, clock=self.seconds)
         with running(self.cluster) as server, ExitStack() as stack:
             self.port = server.server_address[1]
             self.begin()
@@ -87,10 +96,10 @@ class World:
                 self.remember_past()
             yield self
 
-    def remember_past(self) -> None:
-        """Give the history the demand of the last two days."""
+    def remember_past(self, *, until: datetime | None = None) -> None:
+        """Give the history the demand of the two days until then, or until now."""
         simulation = Simulation(port=self.port, folder=self.folder, tenants=TENANTS)
-        remember_past(self.database, simulation, until=self.clock())
+        remember_past(self.database, simulation, until=until or self.clock())
 
     def begin(self) -> None:
         """Start our process: nothing is remembered but what the history holds."""
