@@ -181,7 +181,9 @@ async def look(runtime: Runtime, settings: Settings) -> Scrape:
     """
     try:
         if settings.metrics_source == "promql":
-            pair = await collect_promql(settings.promql, clock=runtime.clock)
+            pair = await collect_promql(
+                settings.promql, clock=runtime.clock, performance=settings.performance
+            )
             runtime.memory.scrape, seen = pair.since(runtime.memory.scrape), pair.current
         else:
             seen = await collect(settings, clock=runtime.clock)

@@ -18,7 +18,7 @@ from pydantic import SecretStr
 
 from policy.errors import ConfigError, RetriableError
 from policy.settings.connection import MimirSettings
-from policy.settings.performance import UNTUNED, Compression, Performance
+from policy.settings.performance import UNTUNED, Performance
 from tasks.cache import cache_of
 from tasks.caching_client import CachingClient
 
@@ -56,22 +56,39 @@ def mimir_client(
         performance: how answers are packed, how many connections are open, what is kept.
         transport: takes the place of the network.
     """
-    tuning = performance.in_force
-    pool = tuning.connection_pool
     revealed = revealed_headers(headers, key="mimir.headers")
     return CachingClient(
-        cache=cache_of(tuning.cache),
+        cache=cache_of(performance.in_force.cache),
         verify=_tls(),
-        headers={"Accept-Encoding": _accepted(tuning.compression), **revealed},
-        timeout=httpx.Timeout(timeout_seconds, connect=min(timeout_seconds, _CONNECT_SECONDS)),
-        limits=httpx.Limits(
-            max_connections=pool.max_connections,
-            max_keepalive_connections=pool.max_keepalive,
-            keepalive_expiry=pool.keep_alive.total_seconds(),
-        ),
+        headers={"Accept-Encoding": accepted(performance), **revealed},
+        timeout=patience(timeout_seconds),
+        limits=pool_limits(performance),
         follow_redirects=False,
         transport=transport,
     )
+
+
+def pool_limits(performance: Performance) -> httpx.Limits:
+    """How many connections one look may open, and how long idle ones stay."""
+    pool = performance.in_force.connection_pool
+    return httpx.Limits(
+        max_connections=pool.max_connections,
+        max_keepalive_connections=pool.max_keepalive,
+        keepalive_expiry=pool.keep_alive.total_seconds(),
+    )
+
+
+def patience(timeout_seconds: float) -> httpx.Timeout:
+    """The longest silence of the other side; connecting may take 5 s of it."""
+    return httpx.Timeout(timeout_seconds, connect=min(timeout_seconds, _CONNECT_SECONDS))
+
+
+def accepted(performance: Performance) -> str:
+    """The Accept-Encoding that the settings describe."""
+    compression = performance.in_force.compression
+    if not compression.enabled:
+        return "identity"
+    return _ENCODINGS.get(compression.algorithm, "gzip")
 
 
 def revealed_headers(headers: Mapping[str, SecretStr], *, key: str) -> dict[str, str]:
@@ -98,12 +115,6 @@ def fit_for_header(value: str, *, key: str) -> str:
             f"{key} holds a line break or another character that no header may have: correct it"
         )
     return fit
-
-
-def _accepted(compression: Compression) -> str:
-    if not compression.enabled:
-        return "identity"
-    return _ENCODINGS.get(compression.algorithm, "gzip")
 
 
 @cache

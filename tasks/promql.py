@@ -19,6 +19,7 @@ import polars as pl
 from policy.errors import ConfigError
 from policy.frames import READINGS
 from policy.scrape import FAMILIES
+from policy.settings.performance import UNTUNED, Performance
 from policy.settings.promql import Promql
 from tasks.promql_answer import read_matrix, read_vector
 from tasks.promql_http import Asking, PromqlUnavailable, promql_client
@@ -41,14 +42,16 @@ _LONGEST_SECONDS: Final = 600.0
     task_run_name="ask {promql.url} …",
     **retry_policy(retries=0, timeout_seconds=_LONGEST_SECONDS),
 )
-async def collect_promql(promql: Promql, *, clock: Callable[[], datetime]) -> Pair:
+async def collect_promql(
+    promql: Promql, *, clock: Callable[[], datetime], performance: Performance = UNTUNED
+) -> Pair:
     """Look once; every question is asked again by itself while there is time.
 
     Raises:
         PromqlUnavailable: no whole answer came, or not one pod could be heard.
         ConfigError: the settings do not fit what is there.
     """
-    async with promql_client(promql) as client:
+    async with promql_client(promql, performance=performance) as client:
         pair = await ask_promql(promql, client=client, clock=clock)
     if not pair.current.answered:
         first = next(iter(pair.current.failed.values()))

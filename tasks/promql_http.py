@@ -21,12 +21,16 @@ import httpx
 from pydantic import SecretStr
 
 from policy.errors import ConfigError, RetriableError
+from policy.settings.performance import UNTUNED, Performance
 from policy.settings.promql import Promql, Tls
 from tasks.http import (
     MimirUnavailable,
+    accepted,
     check,
     failure,
     fit_for_header,
+    patience,
+    pool_limits,
     revealed_headers,
     shown,
 )
@@ -34,7 +38,6 @@ from tasks.http import (
 MOST_SHOWN: Final = 200  # characters of the other side's own words
 _FIRST_WAIT_SECONDS: Final = 0.5
 _MOST_TRIES: Final = 5
-_CONNECT_SECONDS: Final = 5.0
 
 _WAY_OUT: Final = {
     400: "it does not understand the query: check promql.matchers",
@@ -126,21 +129,31 @@ class Asking:
 
 
 def promql_client(
-    promql: Promql, *, transport: httpx.AsyncBaseTransport | None = None
+    promql: Promql,
+    *,
+    performance: Performance = UNTUNED,
+    transport: httpx.AsyncBaseTransport | None = None,
 ) -> httpx.AsyncClient:
     """The client that the settings describe; close it, or use it in `async with`.
+
+    Nothing that PromQL answers is kept: every question is about a moment of its own, so no
+    answer would ever be asked for again.
+
+    Args:
+        promql: where, and as whom.
+        performance: how answers are packed, how many connections are open, and for how long.
+        transport: takes the place of the network.
 
     Raises:
         ConfigError: a file with a password, a token or a certificate cannot be read.
     """
-    seconds = promql.timeout.total_seconds()
-    most = promql.max_concurrent_queries
+    own = {"Accept": "application/json", "Accept-Encoding": accepted(performance)}
     return httpx.AsyncClient(
         verify=_context(promql.tls),
-        headers={"Accept": "application/json", "Accept-Encoding": "gzip", **_headers(promql)},
+        headers={**own, **_headers(promql)},
         auth=_basic(promql),
-        timeout=httpx.Timeout(seconds, connect=min(seconds, _CONNECT_SECONDS)),
-        limits=httpx.Limits(max_connections=most, max_keepalive_connections=most),
+        timeout=patience(promql.timeout.total_seconds()),
+        limits=pool_limits(performance),
         follow_redirects=False,
         transport=transport,
     )

@@ -46,7 +46,7 @@ class ClusterView:
 async def cluster_view(settings: Settings, *, clock: Callable[[], datetime]) -> ClusterView:
     """What the PromQL server of the settings knows of the pods; each query retries by itself."""
     promql = settings.promql
-    async with promql_client(promql) as client:
+    async with promql_client(promql, performance=settings.performance) as client:
         return await ask_prometheus(
             promql, namespace=settings.metrics_discovery.namespace, client=client, clock=clock
         )

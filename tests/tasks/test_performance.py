@@ -20,8 +20,10 @@ from policy.settings.performance import (
     ConnectionPool,
     Performance,
 )
+from policy.settings.promql import Promql
 from tasks import scrape as scraping
 from tasks.http import mimir_client
+from tasks.promql_http import promql_client
 from tasks.scrape import scrape
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -44,8 +46,10 @@ def test_answers_are_asked_for_packed_as_the_settings_say(
     performance: Performance, asked: str
 ) -> None:
     client = mimir_client(timeout_seconds=1, headers={}, performance=performance)
+    promql = promql_client(Promql(), performance=performance)
 
     assert client.headers["Accept-Encoding"] == asked
+    assert promql.headers["Accept-Encoding"] == asked
 
 
 @pytest.mark.parametrize(
@@ -77,6 +81,22 @@ async def test_connections_are_kept_as_the_settings_say(pool: ConnectionPool, op
             await client.get(f"{server.url}/metrics")
 
     assert server.connections == opened
+
+
+async def test_connections_to_promql_are_kept_as_the_settings_say() -> None:
+    kept = Performance()
+    not_kept = Performance(connection_pool=ConnectionPool(max_keepalive=0))
+    opened = []
+    for performance in (kept, not_kept):
+        async with (
+            Server(PAGE) as server,
+            promql_client(Promql(url=server.url), performance=performance) as client,
+        ):
+            for _ in range(3):
+                await client.post(f"{server.url}/api/v1/query")
+        opened.append(server.connections)
+
+    assert opened == [1, 3]
 
 
 async def test_no_more_connections_are_open_than_the_settings_say() -> None:

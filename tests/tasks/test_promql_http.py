@@ -293,7 +293,7 @@ async def test_when_no_pod_is_heard_the_step_fails(monkeypatch: pytest.MonkeyPat
         return httpx.Response(200, json={"status": "success", "data": data})
 
     client = httpx.AsyncClient(transport=httpx.MockTransport(answer))
-    monkeypatch.setattr("tasks.promql.promql_client", lambda _: client)
+    monkeypatch.setattr("tasks.promql.promql_client", lambda *_, **__: client)
 
     with pytest.raises(PromqlUnavailable, match=r"none of 1 Mimir processes is heard.*up is 0"):
         await collect_promql(promql(), clock=lambda: NOON)
