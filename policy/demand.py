@@ -14,6 +14,7 @@ import polars as pl
 from policy import discards, signals
 from policy import scrape as families
 from policy.detected import product
+from policy.essential import withheld
 from policy.frames import SAMPLES
 from policy.measures import MEASURES, METERED, RECEIVED, REQUESTS, Measure
 from policy.rates import rates, seconds_between
@@ -72,7 +73,8 @@ def demand(
         setting divides it, which no page tells. `ingestion_burst_size` is the busiest
         distributor's rate over the interval and so a lower bound: neither the peak second nor the
         largest request is measured. The coverage of a rate counts only the pods that answered
-        both times. Federated queries, which are of several tenants, are left out.
+        both times. Federated queries, which are of several tenants, are left out, and so is what
+        would be wrong for want of a family (policy.essential).
     """
     copies = Copies.of(current, previous)
     terms = [_levels(current)]
@@ -90,6 +92,7 @@ def demand(
     return (
         pl.concat([_derived(found), series.with_columns(pl.lit(False).alias("rate"))])
         .filter(~pl.col("user").str.contains("|", literal=True))
+        .join(withheld(current.readings), on=["user", "signal"], how="anti")
         .select(
             pl.lit(current.at, dtype=SAMPLES["at"]).alias("at"),
             pl.col("user").alias("tenant"),

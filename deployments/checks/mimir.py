@@ -12,10 +12,11 @@ import polars as pl
 from deployments.checks.agreement import check_agreement
 from deployments.checks.check import Check, failed, ok, skipped, warning
 from deployments.checks.discovery import find_pods
+from deployments.checks.families import check_families
 from deployments.checks.in_force import NAME as IN_FORCE
 from deployments.checks.in_force import check_in_force
 from policy import scrape as families
-from policy.errors import OptimizerError
+from policy.errors import ConfigError, OptimizerError
 from policy.figures import figure
 from policy.scrape import Scrape
 from policy.settings import Settings
@@ -39,8 +40,13 @@ LAST_FILE: Final = "name our file last in -runtime-config.file of every process"
 async def check_mimir(settings: Settings) -> list[Check]:
     """Look at every process once, and ask those that answer for limits and version."""
     mimir = settings.mimir
+    try:
+        client = client_of(mimir)
+    except ConfigError as refusal:
+        mend = "correct the settings that it names; Mimir was not asked"
+        return [failed("mimir headers", str(refusal), mend=mend)]
     found, known = await find_pods(settings, clock=_now)
-    async with client_of(mimir) as client:
+    async with client:
         seen = await scrape(
             known, client=client, clock=_now, timeout_seconds=mimir.timeout.total_seconds()
         )
@@ -63,6 +69,9 @@ async def check_mimir(settings: Settings) -> list[Check]:
         *pods,
         _demand(seen, kind="distributor"),
         _demand(seen, kind="ingester"),
+        check_families(
+            seen.readings, source="mimir", mend="let what is between us and Mimir keep its pages"
+        ),
         _reloads(seen),
         _overrides(overrides),
         _defaults(defaults),

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 import polars as pl
 
 from deployments.checks.check import Check, failed, ok, skipped, warning
+from deployments.checks.families import check_families
 from deployments.checks.mimir import KINDS
 from policy.errors import ConfigError, OptimizerError
 from policy.settings import Settings
@@ -24,7 +25,7 @@ async def check_promql(settings: Settings) -> list[Check]:
     promql = settings.promql
     name = f"promql {promql.url}"
     try:
-        async with promql_client(promql) as client:
+        async with promql_client(promql, performance=settings.performance) as client:
             pair = await ask_promql(promql, client=client, clock=lambda: datetime.now(UTC))
     except ConfigError as refusal:
         return [failed(name, str(refusal), mend="correct the settings that it names")]
@@ -36,6 +37,11 @@ async def check_promql(settings: Settings) -> list[Check]:
         ok(name, f"answers{tenant}"),
         _pods(pair),
         *(_demand(pair, kind=kind) for kind in ("distributor", "ingester")),
+        check_families(
+            pair.current.readings,
+            source="promql",
+            mend="let the relabelling of the scrapes, or the remote write, keep it",
+        ),
         _rates(pair, settings),
     ]
 

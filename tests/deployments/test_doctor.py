@@ -132,6 +132,21 @@ async def test_without_ingesters_the_demand_on_series_is_missed(
     assert checks["mimir distributors"].outcome == "ok"
 
 
+async def test_a_header_that_cannot_be_sent_is_one_failed_check(
+    environ: dict[str, str], tmp_path: Path
+) -> None:
+    config = tmp_path / "config.yaml"
+    headers = {"Authorization": f"{SECRET}\nmore"}
+    config.write_text(json.dumps({"mimir": {"headers": headers}}))
+
+    checks = {check.name: check for check in await examine(config, environ=environ)}
+
+    assert checks["mimir headers"].outcome == "failed"
+    assert "mimir.headers.Authorization" in checks["mimir headers"].found
+    assert "history" in checks, "the other checks are made all the same"
+    assert SECRET not in str(checks)
+
+
 async def test_a_process_that_never_answers_does_not_hang_the_doctor(
     environ: dict[str, str],
 ) -> None:

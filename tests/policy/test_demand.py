@@ -407,7 +407,10 @@ def test_with_ingest_storage_the_zones_hold_copies_of_one_partition() -> None:
     held = {"zone-a-0": 100, "zone-b-0": 90, "zone-a-1": 80, "zone-b-1": 100}
     pages = {
         f"http://mimir-ingester-{name}.mimir.svc:8080": page(
-            f"{PARTITIONED} 1", f'{CREATED}{{user="a"}} {series}', f'{ACTIVE}{{user="a"}} {series}'
+            f"{PARTITIONED} 1",
+            f'{CREATED}{{user="a"}} {series}',
+            f'{REMOVED}{{user="a"}} 0',
+            f'{ACTIVE}{{user="a"}} {series}',
         )
         for name, series in held.items()
     }
@@ -461,11 +464,6 @@ LEVELS = {
     signals.OWNED_SERIES: (OWNED, [('user="a"', 30), ('user="a"', 50)], 40.0),
     "max_global_exemplars_per_user": (
         "cortex_ingester_tsdb_exemplar_series_with_exemplars_in_storage",
-        [('user="a"', 10), ('user="a"', 40)],
-        40.0 * 2 / 2,
-    ),
-    "max_global_metadata_per_user": (
-        "cortex_ingester_memory_metadata_created_total",
         [('user="a"', 10), ('user="a"', 40)],
         40.0 * 2 / 2,
     ),

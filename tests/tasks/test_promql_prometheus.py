@@ -7,8 +7,8 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, suppress
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 
 import polars as pl
 import pytest
@@ -17,7 +17,8 @@ from deployments.checks.promql import check_promql
 from policy import signals
 from policy.demand import demand
 from policy.errors import RetriableError
-from policy.scrape import FAMILIES, Pod, Scrape
+from policy.frames import READINGS
+from policy.scrape import FAMILIES, SERIES_REMOVED, Pod, Scrape
 from policy.settings import Settings, parse_settings
 from simulator import Cluster, Plan, Tenant, endpoints, running
 from tasks.http import mimir_client
@@ -25,9 +26,7 @@ from tasks.promql import collect_promql
 from tasks.promql_pair import Pair
 from tasks.scrape import scrape
 
-MINUTES = 10  # that pass in the cluster while LENGTH passes for those who look
-LENGTH = timedelta(seconds=12)
-DIRECT_EVERY_SECONDS = 0.1
+MINUTES = 10  # that pass in the cluster between two looks
 PROCESSES = 6
 
 # What both sources must tell, and within 2 %. The cluster stands still while it is looked at, so
@@ -136,42 +135,17 @@ async def pair_of_all(settings: Settings, *, since: datetime | None = None) -> P
             await asyncio.sleep(0.2)
 
 
-async def scraped(pods: list[Pod], *, into: list[Scrape]) -> None:
-    """Our own scrapes of all processes, ten in a second, until this is cancelled."""
-    async with mimir_client(timeout_seconds=5, headers={}) as client:
-        while True:
-            into.append(await scrape(pods, client=client, clock=lambda: datetime.now(UTC)))
-            await asyncio.sleep(DIRECT_EVERY_SECONDS)
+async def scraped(pods: list[Pod]) -> Scrape:
+    """Our own scrape of all processes."""
+    async with mimir_client(timeout_seconds=10, headers={}) as client:
+        return await scrape(pods, client=client, clock=lambda: datetime.now(UTC))
 
 
-async def scraped_after(moment: datetime, *, own: list[Scrape]) -> None:
-    """Wait for a scrape of ours that began after the moment."""
-    async with asyncio.timeout(10):
-        while True:
-            if own and own[-1].at > moment:
-                return
-            await asyncio.sleep(DIRECT_EVERY_SECONDS)
-
-
-def nearest(scrapes: list[Scrape], *, to: Scrape) -> Scrape:
-    """Of each process our own reading nearest in time to that of Prometheus."""
-    moments = to.readings.group_by("pod").agg(pl.col("at").max().alias("theirs"))
-    ours = (
-        pl.concat([one.readings.select("pod", "at").unique() for one in scrapes])
-        .join(moments, on="pod")
-        .with_columns((pl.col("at") - pl.col("theirs")).abs().alias("apart"))
-        .sort("apart")
-        .unique("pod", keep="first", maintain_order=True)
-    )
-    assert ours["apart"].max() < timedelta(seconds=0.12)  # type: ignore[operator]
-    return Scrape(
-        at=to.at,
-        readings=pl.concat([one.readings for one in scrapes]).join(
-            ours.select("pod", "at"), on=["pod", "at"], how="semi"
-        ),
-        answered=scrapes[0].answered,
-        failed={},
-    )
+def at_the_moments_of(theirs: Scrape, *, ours: Scrape) -> Scrape:
+    """Our readings as of the moments at which Prometheus read; the cluster stood still between."""
+    moments = theirs.readings.group_by("pod").agg(pl.col("at").max())
+    readings = ours.readings.drop("at").join(moments, on="pod").select(READINGS.names())
+    return replace(ours, at=theirs.at, readings=readings)
 
 
 async def test_both_sources_give_the_same_demand_on_the_same_minutes(
@@ -181,21 +155,22 @@ async def test_both_sources_give_the_same_demand_on_the_same_minutes(
     Ten minutes of the cluster, seen by Prometheus and by ourselves: each tenant's every signal
     agrees within 2 %.
     """
-    own: list[Scrape] = []
-    scraping = asyncio.create_task(scraped(pods, into=own))
-    await scraped_after(datetime.now(UTC), own=own)
-    first = (await pair_of_all(settings, since=datetime.now(UTC))).current
-    await scraped_after(first.at, own=own)
+    began = datetime.now(UTC)
+    first = (await pair_of_all(settings, since=began)).current
+    own_first = await scraped(pods)
+    moved_on = datetime.now(UTC)
     cluster_time.now += MINUTES * 60
-    pair = await pair_of_all(settings, since=first.at + LENGTH)
-    await scraped_after(pair.current.at, own=own)
-    scraping.cancel()
-    await asyncio.wait([scraping])
+    pair = await pair_of_all(settings, since=moved_on)
+    own = await scraped(pods)
     before = pair.since(first)
 
     through_promql = demand(pair.current, before)
-    ourselves = demand(nearest(own, to=pair.current), nearest(own, to=before))
+    ourselves = demand(
+        at_the_moments_of(pair.current, ours=own), at_the_moments_of(before, ours=own_first)
+    )
 
+    assert before.readings["at"].is_between(began, moved_on).all()
+    assert pair.current.readings["at"].is_between(moved_on, datetime.now(UTC)).all()
     both = through_promql.join(ourselves, on=["tenant", "signal"], how="full", suffix="_own")
     assert both.null_count().sum_horizontal().item() == 0
     assert set(both["tenant"]) >= {one.name for one in TENANTS}
@@ -216,12 +191,32 @@ async def test_the_doctor_finds_a_real_prometheus_well(settings: Settings) -> No
     assert {check.name for check in checks} >= {"promql pods", "promql rates"}
 
 
+async def test_the_doctor_names_a_family_that_prometheus_does_not_keep(
+    start_prometheus: Callable[..., AbstractContextManager[str]],
+    settings: Settings,
+    pods: list[Pod],
+) -> None:
+    targets = {pod.name: pod.url for pod in pods}
+    with start_prometheus(targets, dropped=[SERIES_REMOVED]) as url:
+        promql = settings.promql.model_copy(update={"url": url})
+        lacking = settings.model_copy(update={"promql": promql})
+        pair = await pair_of_all(lacking)
+
+        checks = await check_promql(lacking)
+
+    told = {check.name: check for check in checks}
+    assert told["promql families"].outcome == "warning"
+    assert SERIES_REMOVED in told["promql families"].found
+    measured = set(demand(pair.current, pair.previous)["signal"])
+    assert signals.SERIES not in measured
+    assert signals.ACTIVE_SERIES in measured
+
+
 async def test_what_is_read_of_prometheus_has_every_family_of_ours_that_the_pages_have(
     settings: Settings, pods: list[Pod]
 ) -> None:
     pair = await pair_of_all(settings)
-    async with mimir_client(timeout_seconds=5, headers={}) as client:
-        own = await scrape(pods, client=client, clock=lambda: datetime.now(UTC))
+    own = await scraped(pods)
 
     keys = ("pod", "family", "user", "reason", "limit", "limit_name", "sha256")
     through_promql, ourselves = (
