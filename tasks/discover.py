@@ -22,7 +22,7 @@ from typing import Final
 
 from policy.scrape import Pod
 from policy.settings import Settings
-from policy.settings.connection import DNS
+from policy.settings.connection import DNS, MetricsDiscovery
 from tasks.dns import resolved
 from tasks.endpoint_slices import DiscoveryError
 from tasks.kubernetes_pods import kubernetes_pods
@@ -43,6 +43,7 @@ class _Answer:
 
 
 _answers: dict[Hashable, _Answer] = {}
+_portless: dict[Hashable, tuple[str, ...]] = {}
 
 
 async def discover(
@@ -67,7 +68,9 @@ async def discover(
         timeout_seconds = settings.mimir.timeout.total_seconds()
 
         async def ask() -> tuple[Pod, ...]:
-            return (await kubernetes_pods(discovery, timeout_seconds=timeout_seconds)).pods
+            found = await kubernetes_pods(discovery, timeout_seconds=timeout_seconds)
+            _tell_portless(found.portless, discovery=discovery)
+            return found.pods
 
         return await _remembering(discovery, ask, clock=clock)
     found = await asyncio.gather(
@@ -89,8 +92,21 @@ def asks_kubernetes(settings: Settings, *, environ: Mapping[str, str]) -> bool:
 
 
 def forget() -> None:
-    """Forget what was found, so that the next question is asked."""
+    """Forget what was found and told, so that the next question is asked."""
     _answers.clear()
+    _portless.clear()
+
+
+def _tell_portless(services: tuple[str, ...], *, discovery: MetricsDiscovery) -> None:
+    """Say once which Services lead to pods that are not asked."""
+    if services and _portless.get(discovery) != services:
+        _log.warning(
+            "the Services %s have no port %s, so their pods are not asked: set "
+            "metricsDiscovery.portName",
+            ", ".join(services),
+            discovery.port_name,
+        )
+    _portless[discovery] = services
 
 
 async def _listed(endpoint: str, *, clock: Callable[[], datetime]) -> tuple[Pod, ...]:

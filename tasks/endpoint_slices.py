@@ -9,7 +9,7 @@ one pod. A Service's own address is never used: it answers with one random pod.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -37,11 +37,13 @@ class Discovered:
         pods: by name.
         services: the Services behind which they are, by name.
         unmatched: names in `metricsDiscovery.serviceNames` that no Service has.
+        portless: chosen Services without the wanted port, with pods that no other one leads to.
     """
 
     pods: tuple[Pod, ...]
     services: tuple[str, ...]
     unmatched: tuple[str, ...]
+    portless: tuple[str, ...] = ()
 
 
 class _Part(BaseModel):
@@ -146,6 +148,7 @@ def pods_of(slices: Sequence[Slice], *, discovery: MetricsDiscovery) -> Discover
             for name in discovery.service_names
             if not any(_is_named(service, (name,)) for service in services)
         ),
+        portless=_portless(filled, known=pods, discovery=discovery),
     )
 
 
@@ -165,6 +168,19 @@ def _port(found: Slice, name: str) -> int | None:
     ports = {port.name: port.port for port in found.ports or () if port.name and port.port}
     ends = sorted(other for other in ports if other.endswith(f"-{name}"))
     return ports.get(name) or (ports[ends[0]] if ends else None)
+
+
+def _portless(
+    filled: Sequence[Slice], *, known: Mapping[str, Pod], discovery: MetricsDiscovery
+) -> tuple[str, ...]:
+    found = {
+        one.service
+        for one in filled
+        if _port(one, discovery.port_name) is None
+        for endpoint in one.endpoints or ()
+        if endpoint.target_ref and endpoint.target_ref.name not in known
+    }
+    return tuple(sorted(found))
 
 
 def _shown_by(found: Slice, port: int, discovery: MetricsDiscovery) -> Iterator[_Candidate]:

@@ -51,6 +51,14 @@ async def _in_kubernetes(settings: Settings) -> tuple[Check, tuple[Pod, ...]]:
         f"{len(found.pods)} pods in namespace {discovery.namespace}, behind the Services "
         f"{', '.join(found.services)}"
     )
+    if found.portless:
+        return warning(
+            NAME,
+            f"{said}; no port {discovery.port_name} is on {', '.join(found.portless)}, so nothing "
+            "is asked through it",
+            mend="set metricsDiscovery.portName to one that each Service has, or leave the Service "
+            "out of metricsDiscovery.serviceNames",
+        ), found.pods
     if found.unmatched and "service_names" in discovery.model_fields_set:
         return warning(
             NAME,

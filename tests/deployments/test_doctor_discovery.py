@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -11,7 +11,7 @@ from kmock import KubernetesEmulator
 
 from deployments.checks.discovery import find_pods
 from policy.settings import Settings, parse_settings
-from tasks.discover import forget
+from tasks.discover import discover, forget
 from tasks.kubernetes_pods import _api
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -78,6 +78,30 @@ async def test_a_name_that_no_service_has_is_a_warning(
     assert check.outcome == "warning"
     assert "there is none named mimir-distributer" in check.found
     assert len(pods) == 1
+
+
+async def test_a_service_without_the_port_is_told_once_and_is_a_warning(
+    kmock: KubernetesEmulator, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    portless = {
+        "metadata": {"labels": {"kubernetes.io/service-name": "mimir-distributor"}},
+        "addressType": "IPv4",
+        "endpoints": [{"addresses": ["10.0.0.2"], "targetRef": {"kind": "Pod", "name": "d-0"}}],
+        "ports": [{"name": "http", "port": 8080}],
+    }
+    kmock[SLICES] << {**INGESTERS, "items": [*INGESTERS["items"], portless]}
+    settings = in_cluster(tmp_path, str(kmock.url))
+    moments = iter([NOON, NOON + timedelta(minutes=1)])
+
+    check, pods = await find_pods(settings, clock=lambda: NOON)
+    for _ in range(2):
+        await discover(settings, clock=lambda: next(moments))
+
+    assert check.outcome == "warning"
+    assert "no port http-metrics is on mimir-distributor" in check.found
+    assert [pod.name for pod in pods] == ["ingester-0"]
+    told = [line for line in caplog.messages if "have no port http-metrics" in line]
+    assert len(told) == 1
 
 
 async def test_a_missing_right_names_the_verb(kmock: KubernetesEmulator, tmp_path: Path) -> None:

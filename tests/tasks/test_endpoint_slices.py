@@ -69,6 +69,19 @@ def test_one_pod_behind_several_services_is_one_pod() -> None:
     assert found.services == ("mimir-ingester-headless", "mimir-ingester-zone-a")
 
 
+def test_a_service_without_the_port_is_named_when_no_other_leads_to_its_pods() -> None:
+    gossip = [{"name": "gossip-ring", "port": 7946}]
+    slices = [
+        a_slice("mimir-ingester", INGESTER),
+        a_slice("mimir-ingester-headless", INGESTER, ports=gossip),
+        a_slice("mimir-distributor", endpoint("mimir-distributor-0", "10.0.0.2"), ports=gossip),
+    ]
+
+    found = pods_of(slices, discovery=discovery())
+
+    assert found.portless == ("mimir-distributor",)
+
+
 def test_two_slices_of_one_service_are_taken_together() -> None:
     slices = [
         a_slice("mimir-distributor", endpoint("d-1", "10.0.0.1")),
