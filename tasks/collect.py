@@ -12,14 +12,13 @@ from policy.frames import READINGS, empty
 from policy.scrape import Scrape
 from policy.settings import Settings
 from policy.sources import Told, defaults_told, names_told, overridden
-from tasks.answers import every_answer
 from tasks.discover import discover
 from tasks.effective import limits_told
 from tasks.http import MimirUnavailable, client_of
-from tasks.mimir import build_version
 from tasks.retry import retry_policy
 from tasks.scrape import scrape
 from tasks.step import step
+from tasks.versions import versions_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -31,7 +30,8 @@ class LoadedLimits:
         defaults: LIMITS of the tenant '' that stands for all others.
         known: the limits of which the overrides are known; None is all of them.
         told: what each source told, the most trusted first.
-        versions: what the processes say they are, None for one that does not say.
+        versions: what the processes say they are, None for one that does not say. One that cannot
+            be reached for a while is what it said before.
     """
 
     overrides: pl.DataFrame
@@ -94,11 +94,11 @@ async def read_limits(
     endpoints = [pod.url for pod in await discover(settings, clock=clock)]
     async with client_of(settings.mimir, performance=settings.performance) as client:
         told = await limits_told(endpoints, client=client, readings=readings)
-        versions = await every_answer(endpoints, lambda url: build_version(url, client=client))
+        versions = await versions_of(endpoints, client=client, clock=clock)
     return LoadedLimits(
         overrides=overridden(told),
         defaults=defaults_told(told),
         known=names_told(told),
-        versions=frozenset(versions),
+        versions=versions,
         told=told,
     )

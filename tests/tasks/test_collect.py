@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 
 import httpx
 import pytest
@@ -12,6 +13,7 @@ from policy.settings import Settings, parse_settings
 from tasks.answers import every_answer, first_answer
 from tasks.collect import collect, read_limits
 from tasks.http import MimirUnavailable
+from tasks.versions import forget
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 PODS = ("http://mimir-0", "http://mimir-1", "http://mimir-2")
@@ -34,6 +36,13 @@ class Cluster:
     def answer(self, request: httpx.Request) -> httpx.Response:
         page = self.pages.get((request.url.host, request.url.path))
         return httpx.Response(503) if page is None else httpx.Response(200, text=page)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_remembered() -> Iterator[None]:
+    forget()
+    yield
+    forget()
 
 
 @pytest.fixture
@@ -86,6 +95,42 @@ async def test_every_version_that_runs_is_told(cluster: Cluster) -> None:
     loaded = await read_limits(mimir(), clock=lambda: NOON)
 
     assert loaded.versions == {"3.1.0", "2.12.0"}
+
+
+@pytest.mark.parametrize(
+    ("away", "versions"),
+    [
+        pytest.param(timedelta(minutes=55), {"3.1.0", "2.12.0"}, id="a while"),
+        pytest.param(timedelta(minutes=65), {"3.1.0"}, id="too long"),
+    ],
+)
+async def test_the_version_of_a_process_that_is_away_for_a_while_still_counts(
+    cluster: Cluster, away: timedelta, versions: set[str]
+) -> None:
+    """A name that it does not know would stop its whole runtime file when it is back."""
+    cluster.says("/runtime_config", "{}")
+    cluster.says("/config", "limits: {ingestion_rate: 10000}")
+    cluster.says("/api/v1/status/buildinfo", '{"data": {"version": "3.1.0"}}', pods=PODS[:2])
+    cluster.says("/api/v1/status/buildinfo", '{"data": {"version": "2.12.0"}}', pods=PODS[2:])
+    await read_limits(mimir(), clock=lambda: NOON)
+    cluster.pages.pop((httpx.URL(PODS[2]).host, "/api/v1/status/buildinfo"))
+
+    loaded = await read_limits(mimir(), clock=lambda: NOON + away)
+
+    assert loaded.versions == versions
+
+
+async def test_a_process_that_is_not_known_any_more_has_no_version(cluster: Cluster) -> None:
+    cluster.says("/runtime_config", "{}")
+    cluster.says("/config", "limits: {ingestion_rate: 10000}")
+    cluster.says("/api/v1/status/buildinfo", '{"data": {"version": "3.1.0"}}', pods=PODS[:2])
+    cluster.says("/api/v1/status/buildinfo", '{"data": {"version": "2.12.0"}}', pods=PODS[2:])
+    await read_limits(mimir(), clock=lambda: NOON)
+    fewer = parse_settings({"mimir": {"endpoints": list(PODS[:2])}})
+
+    loaded = await read_limits(fewer, clock=lambda: NOON)
+
+    assert loaded.versions == {"3.1.0"}
 
 
 async def refuse(url: str) -> str:
