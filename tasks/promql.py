@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 import httpx
@@ -35,6 +35,7 @@ _LABELS: Final = tuple(
 )
 # Above any promql.totalTimeout that makes sense: that one ends a look, in words of its own.
 _LONGEST_SECONDS: Final = 600.0
+_SCRAPES: Final = 3  # the newest, the one before it, and one that another answer may lack
 
 
 @step(
@@ -117,19 +118,21 @@ async def _pair(asking: Asking) -> Pair:
         body = await asking.body(query)
         return await asyncio.to_thread(_newest, body, label=label, where=where)
 
-    targets, scraped, sizes = await _all(
+    targets, scraped, counts, sizes = await _all(
         vector(up),
         vector(f"timestamp({up})"),
+        vector(f"count_over_time({ranged(up, window=promql.window)})"),
         vector(f"count by (__name__, {label}) ({wanted})"),
     )
     failed = _unheard(targets, scraped, sizes, asking=asking)
     heard = sizes.filter(
         pl.col("pod").is_in(targets["pod"].implode()), ~pl.col("pod").is_in(list(failed))
     )
+    span = _span(scraped, counts, heard=set(heard["pod"]), asking=asking)
     queries = [
         ranged(
             selector(part.families, matchers=promql.matchers, label=label, pods=part.pods),
-            window=promql.window,
+            window=span,
         )
         for part in parts(heard, most_series=promql.max_series_per_query)
     ]
@@ -141,6 +144,19 @@ async def _pair(asking: Asking) -> Pair:
         at=asking.at,
         oldest=asking.at - promql.window,
     )
+
+
+def _span(
+    scraped: pl.DataFrame, counts: pl.DataFrame, *, heard: set[str], asking: Asking
+) -> timedelta:
+    """The time that holds the newest three scrapes of every pod: all of the window is far more."""
+    window = asking.promql.window
+    of_heard = pl.col("pod").is_in(list(heard))
+    newest, fewest = scraped.filter(of_heard)["value"].min(), counts.filter(of_heard)["value"].min()
+    if not isinstance(newest, float) or not isinstance(fewest, float):
+        return window
+    age = timedelta(seconds=asking.at.timestamp() - newest)
+    return min(window, age + _SCRAPES * window / fewest)
 
 
 async def _all(*questions: Coroutine[Any, Any, pl.DataFrame]) -> list[pl.DataFrame]:

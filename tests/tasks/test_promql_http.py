@@ -288,7 +288,7 @@ async def test_when_no_pod_is_heard_the_step_fails(monkeypatch: pytest.MonkeyPat
         labels = {"pod": "d-0", "__name__": "cortex_x"}
         value = "1" if "count" in body else "0"
         result = [{"metric": labels, "value": [NOON.timestamp(), value]}]
-        kind = "matrix" if "ms%5D" in body else "vector"
+        kind = "matrix" if body.split("&")[0].endswith("ms%5D") else "vector"
         data = {"resultType": kind, "result": [] if kind == "matrix" else result}
         return httpx.Response(200, json={"status": "success", "data": data})
 

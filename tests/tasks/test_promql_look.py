@@ -43,6 +43,7 @@ class Server:
     """
 
     up: list[tuple[dict[str, str], float, float]] = field(default_factory=list)
+    scrapes: int = 1  # of each target in the window
     series: dict[tuple[str, str, str], list[tuple[float, str]]] = field(default_factory=dict)
     asked: list[dict[str, str]] = field(default_factory=list)
 
@@ -62,6 +63,8 @@ class Server:
             return vector(
                 (labels, seconds(NOON), str(ago(scraped))) for labels, _, scraped in self.up
             )
+        if query.startswith("count_over_time("):
+            return vector((labels, seconds(NOON), str(self.scrapes)) for labels, _, _ in self.up)
         if query.startswith("count by"):
             counts: dict[tuple[str, str], int] = {}
             for family, pod, _ in self.series:
@@ -118,6 +121,18 @@ def server() -> Server:
     return made
 
 
+async def test_no_more_is_asked_for_than_the_newest_three_scrapes(server: Server) -> None:
+    """
+    Eight scrapes in two minutes, the newest 5 s ago: three of 15 s are before it.
+    """
+    server.scrapes = 8
+
+    pair = await looked(server, window="2m")
+
+    assert [form["query"] for form in server.asked if form["query"].endswith("[50000ms]")]
+    assert pair.current.answered == pair.previous.answered == ("d-0",)
+
+
 async def test_the_two_newest_scrapes_come_in_one_look_each_at_its_own_time(
     server: Server,
 ) -> None:
@@ -147,7 +162,7 @@ async def test_all_questions_are_about_one_moment_as_long_ago_as_the_delay(serve
 async def test_the_matchers_narrow_every_question(server: Server) -> None:
     await looked(server, matchers='job="x",cluster=~"b.*"')
 
-    assert len(server.asked) == 4
+    assert len(server.asked) == 5
     assert all('job="x",cluster=~"b.*"' in form["query"] for form in server.asked)
 
 
