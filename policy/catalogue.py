@@ -16,7 +16,7 @@ from collections.abc import ItemsView, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
-from typing import Any, Final, Literal, get_args
+from typing import Any, Final, Literal
 
 from policy.errors import ConfigError
 from policy.measures import MEASURES
@@ -35,7 +35,6 @@ MIMIR_RELEASES: Final = (
 # auto: sized by itself; guarded: sized when the operator says so; manual: by people only;
 # destructive: a wrong value deletes data.
 Class = Literal["auto", "guarded", "manual", "destructive"]
-CLASSES: Final[tuple[Class, ...]] = get_args(Class)
 
 # How the demand on a limit shows: in a metric, through an API of Mimir, only as refusals, not.
 Observable = Literal["metric", "api", "reject", "none"]
