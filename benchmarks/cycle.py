@@ -98,17 +98,22 @@ def serve(tenants: int) -> None:
     server.serve_forever()
 
 
+def pods_at(port: int) -> list[Pod]:
+    """Every pod that answers on the port."""
+    names = [
+        *(f"distributor-{n}" for n in range(DISTRIBUTORS)),
+        *(f"ingester-zone-{n % 3}-{n // 3}" for n in range(INGESTERS)),
+    ]
+    return [Pod(name=name, url=f"http://127.0.0.1:{port}/{name}") for name in names]
+
+
 async def measure(tenants: int, *, port: int) -> None:
     """Two looks; prints one line about the second."""
 
     def clock() -> datetime:
         return datetime.now(UTC)
 
-    names = [
-        *(f"distributor-{n}" for n in range(DISTRIBUTORS)),
-        *(f"ingester-zone-{n % 3}-{n // 3}" for n in range(INGESTERS)),
-    ]
-    pods = [Pod(name=name, url=f"http://127.0.0.1:{port}/{name}") for name in names]
+    pods = pods_at(port)
     with tempfile.TemporaryDirectory() as folder:
         database = Database.open(f"{folder}/history.duckdb", clock=clock)
         async with mimir_client(timeout_seconds=60, headers={}) as client:
