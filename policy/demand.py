@@ -92,7 +92,7 @@ def demand(
     return (
         pl.concat([_derived(found), series.with_columns(pl.lit(False).alias("rate"))])
         .filter(~pl.col("user").str.contains("|", literal=True))
-        .join(withheld(current.readings), on=["user", "signal"], how="anti")
+        .join(withheld(current), on=["user", "signal"], how="anti")
         .select(
             pl.lit(current.at, dtype=SAMPLES["at"]).alias("at"),
             pl.col("user").alias("tenant"),

@@ -14,6 +14,7 @@ import polars as pl
 
 from policy import scrape as families
 from policy import signals
+from policy.scrape import Scrape
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,10 +84,14 @@ def missing(readings: pl.DataFrame) -> tuple[Essential, ...]:
     return tuple(one for one in ESSENTIALS if one.beside in told and one.family not in told)
 
 
-def withheld(readings: pl.DataFrame) -> pl.DataFrame:
-    """WITHHELD: the signals of each tenant that cannot be told from these READINGS."""
+def withheld(scrape: Scrape) -> pl.DataFrame:
+    """WITHHELD: the signals of each tenant that cannot be told from this look.
+
+    On a page of Mimir itself a family that is not there stands at zero: nothing was removed yet.
+    """
     found = [pl.DataFrame(schema=WITHHELD)]
-    for one in missing(readings):
+    readings = scrape.readings
+    for one in missing(readings) if scrape.second_hand else ():
         users = readings.filter(family=one.beside).select("user").drop_nulls().unique()
         if one.instead is not None:
             users = users.join(readings.filter(family=one.instead), on="user", how="anti")

@@ -97,7 +97,13 @@ def newest_pair(
         if pod in set(current["pod"]) - set(before["pod"])
     }
     return Pair(
-        current=Scrape(at=at, readings=current, answered=heard, failed={**failed, **late}),
+        current=Scrape(
+            at=at,
+            readings=current,
+            answered=heard,
+            failed={**failed, **late},
+            second_hand=True,
+        ),
         previous=Scrape(
             at=oldest,
             readings=earlier.join(before, on=["pod", "at"], how="semi").select(READINGS.names()),

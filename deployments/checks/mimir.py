@@ -12,7 +12,6 @@ import polars as pl
 from deployments.checks.agreement import check_agreement
 from deployments.checks.check import Check, failed, ok, skipped, warning
 from deployments.checks.discovery import find_pods
-from deployments.checks.families import check_families
 from deployments.checks.in_force import NAME as IN_FORCE
 from deployments.checks.in_force import check_in_force
 from policy import scrape as families
@@ -69,9 +68,6 @@ async def check_mimir(settings: Settings) -> list[Check]:
         *pods,
         _demand(seen, kind="distributor"),
         _demand(seen, kind="ingester"),
-        check_families(
-            seen.readings, source="mimir", mend="let what is between us and Mimir keep its pages"
-        ),
         _reloads(seen),
         _overrides(overrides),
         _defaults(defaults),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import polars as pl
@@ -31,7 +32,7 @@ def look(
         if family != without
     ]
     readings = pl.DataFrame(told, schema=READINGS, orient="row")
-    return Scrape(at=at, readings=readings, answered=("p-0",), failed={})
+    return Scrape(at=at, readings=readings, answered=("p-0",), failed={}, second_hand=True)
 
 
 def told(found: pl.DataFrame, signal: str) -> dict[str, float]:
@@ -50,6 +51,13 @@ def test_series_are_withheld_where_nobody_tells_those_removed() -> None:
 
     assert told(whole, signals.SERIES) == {"a": 300.0, "b": 80.0}
     assert told(cut, signals.SERIES) == {}
+
+
+def test_a_page_of_mimir_itself_without_a_removal_says_that_nothing_was_removed() -> None:
+    """A process tells the family only from the first removal on, hours after its start."""
+    fresh = replace(look(SERIES, without=families.SERIES_REMOVED), second_hand=False)
+
+    assert told(demand(fresh, None), signals.SERIES) == {"a": 900.0, "b": 80.0}
 
 
 def test_owned_series_need_no_family_of_those_removed() -> None:

@@ -37,6 +37,8 @@ TOLD = {
     signals.REQUEST_RATE,
     signals.REQUEST_BURST_SIZE,
     signals.SAMPLES_RECEIVED,
+    signals.SAMPLES_ASKED,
+    signals.REQUESTS_ASKED,
     signals.SAMPLES_PER_REQUEST,
     signals.DISCARDED_RATE_LIMITED,
     signals.SERIES,
