@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import re
+import sys
 from pathlib import Path
 from typing import Final
 
@@ -24,6 +25,11 @@ QUACK_EXTENSIONS: Final = ("httpfs", "quack")  # quack speaks HTTP through httpf
 
 _HOLDER: Final = re.compile(r"PID (\d+)")
 _PREFIX: Final = re.compile(r"^(?:[A-Z][A-Za-z]*(?: [A-Za-z]+)* Error: )+")
+
+if importlib.util.find_spec("pandas") is None:
+    # DuckDB asks for pandas twice for each value that it is given, and Python would look through
+    # all folders each time: a third of the cost of a small query.
+    sys.modules["pandas"] = None  # type: ignore[assignment]
 
 
 def connect(path: str, *, read_only: bool = False) -> duckdb.DuckDBPyConnection:
