@@ -21,7 +21,16 @@ from deployments.commands.diff import diff
 from deployments.commands.doctor import doctor
 from deployments.commands.explain import explain
 from deployments.commands.limits import limits
-from deployments.commands.options import CHECKING, CONFIG_HELP, LOOKING, RUNNING, Code, say
+from deployments.commands.options import (
+    CHECKING,
+    CONFIG_HELP,
+    LOOKING,
+    OVERRULING,
+    RUNNING,
+    Code,
+    say,
+)
+from deployments.commands.pins import pin, pins, unpin
 from deployments.commands.query_log import query_log
 from deployments.commands.recommend import recommend
 from deployments.commands.running import up
@@ -98,6 +107,9 @@ app.command(rich_help_panel=LOOKING)(limits)
 app.command("cardinality", rich_help_panel=LOOKING)(cardinality_of)
 app.command(rich_help_panel=LOOKING)(query_log)
 app.command(rich_help_panel=LOOKING)(sql)
+app.command(rich_help_panel=OVERRULING)(pin)
+app.command(rich_help_panel=OVERRULING)(unpin)
+app.command(rich_help_panel=OVERRULING)(pins)
 app.command(rich_help_panel=CHECKING)(doctor)
 app.add_typer(config_commands, name="config", rich_help_panel=CHECKING)
 

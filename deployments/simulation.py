@@ -12,7 +12,8 @@ import socket
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -20,6 +21,7 @@ import polars as pl
 from ruamel.yaml import YAML
 
 from deployments.children import Child, start_child
+from flows.sustained import sustained_for
 from policy.errors import ConfigError
 from policy.settings import Settings
 from policy.signals import (
@@ -37,8 +39,11 @@ from storage.rollups import ROLLUPS, import_rollups
 FIRST_PORT: Final = 9009
 PORTS_TRIED: Final = 50
 SEED: Final = 1
-DAYS_OF_PAST: Final = 2
-STEP_SECONDS: Final = 300
+# The newest days as they would have been stored, the older ones by the hour.
+FINE_DAYS: Final = 2
+COARSE_DAYS: Final = 12
+FINE_SECONDS: Final = 300
+COARSE_SECONDS: Final = 3600
 DISTRIBUTORS: Final = 2  # as many as the simulator has unless it is told otherwise
 
 
@@ -127,7 +132,7 @@ def start_simulator(simulation: Simulation) -> Child:
 
 
 def remember_past(database: Database, simulation: Simulation, *, until: datetime) -> int:
-    """Give an empty history the simulated tenants' last two days, in 5-minute rollups.
+    """Give an empty history the simulated tenants' last two weeks, the newest in 5-minute rollups.
 
     Returns:
         How many rollups were stored; 0 when the history had its own.
@@ -135,16 +140,15 @@ def remember_past(database: Database, simulation: Simulation, *, until: datetime
     row = database.cursor().execute("select count(*) from rollups_5m").fetchone()
     if row and row[0]:
         return 0
+    tenants = roster(simulation.tenants, seed=SEED)
+    bucket = until.replace(minute=until.minute // 5 * 5, second=0, microsecond=0)
+    hour = (bucket - timedelta(days=FINE_DAYS)).replace(minute=0)
+    told = partial(history, tenants=tenants, distributors=DISTRIBUTORS)
     past = pl.DataFrame(
-        list(
-            history(
-                tenants=roster(simulation.tenants, seed=SEED),
-                until=until.replace(minute=until.minute // 5 * 5, second=0, microsecond=0),
-                days=DAYS_OF_PAST,
-                step_seconds=STEP_SECONDS,
-                distributors=DISTRIBUTORS,
-            )
-        ),
+        [
+            *told(until=hour, days=COARSE_DAYS, step_seconds=COARSE_SECONDS),
+            *told(until=bucket, days=FINE_DAYS, step_seconds=FINE_SECONDS),
+        ],
         orient="row",
     )
     busiest = pl.col("busiest_distributor_samples_per_second")
@@ -169,7 +173,12 @@ def remember_past(database: Database, simulation: Simulation, *, until: datetime
         )
         for signal, value in signals.items()
     )
-    import_rollups(database, rollups.select(ROLLUPS.names()).cast(ROLLUPS))
+    import_rollups(
+        database,
+        rollups.select(ROLLUPS.names()).cast(ROLLUPS),
+        now=until,
+        sustained_for=sustained_for(Settings()),
+    )
     return rollups.height
 
 

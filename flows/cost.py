@@ -9,6 +9,7 @@ import polars as pl
 from prefect import flow
 
 from flows.runtime import Run, Runtime, current
+from flows.sustained import sustained_for
 from flows.words import cost_report
 from policy.pricing import METHOD, price_samples
 from policy.settings import Settings
@@ -32,7 +33,7 @@ async def cost() -> None:
         if not settings.cost_control.enabled:
             await tell("Cost control is off (costControl.enabled).", key="cost", description="Off.")
             return
-        await rolled_up(runtime.database, at=runtime.clock())
+        await rolled_up(runtime.database, at=runtime.clock(), sustained_for=sustained_for(settings))
         priced = price_new_hours(runtime, run, settings)
         day = last_day(runtime)
         currency = settings.cost_control.global_budget.currency

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from prefect import flow
 
 from flows.runtime import current
+from flows.sustained import sustained_for
 from storage.layers import drop_expired
-from storage.maintenance import apply_retention, checkpoint
+from storage.maintenance import RETENTION, apply_retention, checkpoint
 from tasks.record import rolled_up
 from tasks.tell import table, tell
 
@@ -17,9 +20,15 @@ async def maintain() -> None:
     runtime = current()
     with runtime.run("maintain") as run:
         now = runtime.clock()
-        buckets = await rolled_up(runtime.database, at=now)
+        settings = runtime.settings()
+        held = sustained_for(settings)
+        gone_after = settings.tenant_scoping.gone_after
+        retention = replace(RETENTION, looked_hours=max(RETENTION.looked_hours, gone_after))
+        buckets = await rolled_up(runtime.database, at=now, sustained_for=held)
         expired = drop_expired(runtime.database, now=now)
-        deleted = apply_retention(runtime.database, now=now)
+        deleted = apply_retention(
+            runtime.database, now=now, sustained_for=held, retention=retention
+        )
         checkpoint(runtime.database)
         run.summary.update(buckets=buckets, expired_layers=expired, deleted=deleted)
         rows = [("rolled up", buckets), ("layers expired", expired), *deleted.items()]

@@ -10,9 +10,11 @@ import polars as pl
 
 from flows.in_force import operator_limits
 from flows.runtime import Run, Runtime
+from policy.catalogue import blocked_at_zero
 from policy.document import render
 from policy.effective import as_optimized
 from policy.frames import CHANGES, COMPOSED, LIMITS, empty
+from policy.pins import LAYER
 from storage.layers import read_layers, replace_layer
 from storage.limits import observe_limits
 from storage.revisions import Intent, begin_revision, finish_revision, newest_revision
@@ -64,14 +66,25 @@ def take_over(
 
 
 def _adopt(runtime: Runtime, run: Run, *, stands: pl.DataFrame) -> None:
-    """Let the `optimized` layer say what stands, where no word of its own contradicts."""
+    """Let the `optimized` layer say what stands, where no word of its own contradicts.
+
+    A 0 that blocks a tenant can only have been pinned, and becomes a pin again.
+    """
     now = runtime.clock()
-    words = read_layers(runtime.database, now=now).filter(pl.col("layer") == "optimized")
+    said = read_layers(runtime.database, now=now)
+    words, pins = said.filter(layer="optimized"), said.filter(layer=LAYER)
     unsaid = stands.join(words, on=["tenant", "limit"], how="anti")
     if unsaid.is_empty():
         return
     adopted = as_optimized(unsaid, reason="read back from what is published", written_at=now)
-    replace_layer(runtime.database, "optimized", pl.concat([words, adopted]), run_id=run.run_id)
+    blocks = (pl.col("value") == 0) & pl.col("limit").is_in(list(blocked_at_zero()))
+    blocking = adopted.filter(blocks).with_columns(layer=pl.lit(LAYER), evidence=pl.lit("{}"))
+    for layer, kept, new in (
+        ("optimized", words, adopted.filter(~blocks)),
+        (LAYER, pins, blocking.join(pins, on=["tenant", "limit"], how="anti")),
+    ):
+        if not new.is_empty():
+            replace_layer(runtime.database, layer, pl.concat([kept, new]), run_id=run.run_id)
     # Without the history, our own word in Mimir's answer was taken for the operator's.
     observed = operator_limits(runtime)
     own = observed.join(stands, on=LIMITS.names(), how="anti")

@@ -14,6 +14,7 @@ from typing import Any
 import polars as pl
 
 from policy.figures import figure, grouped
+from policy.pins import by
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +29,10 @@ class Step:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Voice:
-    """One layer's word about a limit, and the limit once it has spoken."""
+    """One layer's word about a limit, and the limit once it has spoken.
+
+    `by` is the person whose word it is, None where it is nobody's.
+    """
 
     layer: str
     kind: str
@@ -37,13 +41,19 @@ class Voice:
     decides: bool
     reason: str | None
     expires_at: datetime | None
+    by: str | None = None
 
     def cells(self) -> tuple[str, str, str, str, str]:
         """A row of a table: mark, layer, what it says, the limit after it, the reason."""
         mark = "*" if self.decides else ""
         says = f"{self.kind} {figure(self.value)}"
-        until = f" (until {self.expires_at:%Y-%m-%d %H:%M} UTC)" if self.expires_at else ""
-        return mark, self.layer, says, figure(self.after), f"{self.reason or ''}{until}"
+        told = [
+            f"by {self.by}" if self.by else "",
+            f"until {self.expires_at:%Y-%m-%d %H:%M} UTC" if self.expires_at else "",
+        ]
+        added = ", ".join(filter(None, told))
+        reason = f"{self.reason or ''} ({added})" if added else self.reason or ""
+        return mark, self.layer, says, figure(self.after), reason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,7 +123,7 @@ def explain(tenant: str, *, stack: pl.DataFrame, decisions: pl.DataFrame) -> Exp
     told = dict(zip(newest["limit"], decision_lines(newest), strict=True))
     steps = dict(newest.select("limit", "steps").iter_rows())
     voices: dict[str, list[Voice]] = {}
-    for row in stack.iter_rows(named=True):
+    for row in stack.with_columns(by=by()).iter_rows(named=True):
         voices.setdefault(row["limit"], []).append(_voice(row))
 
     stories = tuple(

@@ -48,21 +48,78 @@ READINGS: Final = pl.Schema(
 # Effective or published limits: one row per tenant and limit.
 LIMITS: Final = pl.Schema({"tenant": pl.String(), "limit": pl.String(), "value": pl.Float64()})
 
-# What the history says of one tenant and limit over the analysis window.
-# `peak` max demand; `points` number of 5-minute rollups; `hours` span from the first to the last;
-# `coverage` the mean coverage in the window; `pressure` samples/s discarded for want of this
-# limit, max in the window, null when not measured; `recent` demand of the newest rollup.
-HISTORY: Final = pl.Schema(
+# What the history says of one tenant and limit on one UTC day; a day without data has no row.
+# `peak` max demand outside of blasts; `sustained` the highest level that was held long enough to
+# be no event, null while the day is too young to say; both null when all of it was a blast.
+# `points` 5-minute rollups and `hours` hours with data; `coverage` the mean of the hours' lowest;
+# `pressure` samples/s discarded for want of this limit, max of the day, null when not measured;
+# `last_at` the end of the newest rollup. The keys may be Categorical or Enum instead.
+DAYS: Final = pl.Schema(
     {
         "tenant": pl.String(),
         "limit": pl.String(),
+        "day": pl.Date(),
         "peak": pl.Float64(),
-        "recent": pl.Float64(),
+        "sustained": pl.Float64(),
         "points": pl.Int64(),
-        "hours": pl.Float64(),
-        "last_at": UTC_TIME,
+        "hours": pl.Int64(),
         "coverage": pl.Float64(),
         "pressure": pl.Float64(),
+        "last_at": UTC_TIME,
+    }
+)
+
+# How high demand gets in one hour of the week. `hour_of_week` 0..167, 0 is Monday 00-01 UTC;
+# `level` the decayed 95th percentile of that hour's peaks; `weeks` how many were seen.
+SEASONS: Final = pl.Schema(
+    {
+        "tenant": pl.String(),
+        "limit": pl.String(),
+        "hour_of_week": pl.Int16(),
+        "level": pl.Float64(),
+        "weeks": pl.Int64(),
+    }
+)
+
+# The demand on one limit of one tenant, before any buffer, and what it came from.
+# `base` what the strategy says, `because` its words, `parts` its numbers as a JSON object.
+# `calendar` and `season` the levels that the demand was lifted to, `season_hour` 0..167; `slope`
+# growth per day and `lead` what was added for it; `time_factor` of timeOfDayBuffers. Each of these
+# is null where it had no part. `recent` the largest counted peak of the last 8 days; `sustained`
+# the newest level; `event` the highest peak of those days that counted for less and is above the
+# demand, `event_counted` the most that such a day counted for. `upper` and `lower` bound what is
+# believable; `confidence` 0..1, `widening` the factor for want of it. `days` days with a peak,
+# `hours` hours with data, `points` 5-minute buckets; `coverage` mean; `pressure` max of the last
+# 7 days, `pressed_days_ago` days since the last, null when there was none in the window.
+ESTIMATES: Final = pl.Schema(
+    {
+        "tenant": pl.String(),
+        "limit": pl.String(),
+        "demand": pl.Float64(),
+        "base": pl.Float64(),
+        "because": pl.String(),
+        "parts": pl.String(),
+        "calendar": pl.Float64(),
+        "season": pl.Float64(),
+        "season_hour": pl.Int64(),
+        "slope": pl.Float64(),
+        "lead": pl.Float64(),
+        "time_factor": pl.Float64(),
+        "recent": pl.Float64(),
+        "sustained": pl.Float64(),
+        "event": pl.Float64(),
+        "event_counted": pl.Float64(),
+        "upper": pl.Float64(),
+        "lower": pl.Float64(),
+        "confidence": pl.Float64(),
+        "widening": pl.Float64(),
+        "days": pl.Int64(),
+        "hours": pl.Int64(),
+        "points": pl.Int64(),
+        "coverage": pl.Float64(),
+        "pressure": pl.Float64(),
+        "pressed_days_ago": pl.Int64(),
+        "last_at": UTC_TIME,
     }
 )
 
@@ -109,6 +166,18 @@ DECISIONS: Final = pl.Schema(
         "before": pl.Float64(),
         "after": pl.Float64(),
         "steps": pl.String(),
+    }
+)
+
+# When each limit was last raised and lowered by us, null for never, and how often its direction
+# turned in the window that is looked at.
+MOVES: Final = pl.Schema(
+    {
+        "tenant": pl.String(),
+        "limit": pl.String(),
+        "raised_at": UTC_TIME,
+        "lowered_at": UTC_TIME,
+        "reversals": pl.Int64(),
     }
 )
 

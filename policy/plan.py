@@ -17,6 +17,7 @@ from policy.document import render
 from policy.effective import beneath
 from policy.frames import LIMITS
 from policy.layers import Bounds, compose
+from policy.pins import reconciled
 from policy.validate import validate
 
 
@@ -62,7 +63,7 @@ def plan(
         observed, tenants=layers["tenant"], limits=layers["limit"].unique().sort().to_list()
     )
     composed = _worth_saying(
-        compose(layers, beneath=own, bounds=bounds, now=now), standing=standing
+        reconciled(compose(layers, beneath=own, bounds=bounds, now=now)), standing=standing
     )
     differences = changes(standing, after=composed)
     return Plan(

@@ -1,4 +1,4 @@
-"""Recommend a limit for every tenant from what it asked for, and say why, every time.
+"""Recommend a limit for every tenant from what it is estimated to need, and say why, every time.
 
 Raising is immediate; lowering is slow. Nothing is raised during a blast; nothing is lowered
 below the recent peak, under discards, or on partial data; without data nothing changes at all.
@@ -8,77 +8,74 @@ history come in as arguments.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from functools import partial
 from typing import Final
 
 import polars as pl
 
-from policy.activity import STATES
+from policy.evidence import Evidence, Recommended, known
 from policy.frames import DECISIONS, LAYERS, UTC_TIME
 from policy.gates import outcomes
+from policy.leanings import leaning
+from policy.movement import admitted, within_budget
 from policy.rules import Rules
-from policy.signals import INGESTION_BURST_SIZE, INGESTION_RATE
-from policy.sizing import by_peak, by_rate
+from policy.signals import INGESTION_BURST_SIZE, INGESTION_RATE, SAMPLES_PER_REQUEST
+from policy.sizing import by_demand, by_rate
 from policy.steps import steps
 
 _KEYS: Final = ["tenant", "limit"]
-_GATED: Final = ("points", "hours", "last_at", "coverage")
-_NEVER: Final = pl.DataFrame(
-    schema={"tenant": pl.String(), "limit": pl.String(), "changed_at": UTC_TIME}
+_GATED: Final = (
+    "points",
+    "hours",
+    "days",
+    "last_at",
+    "coverage",
+    "confidence",
+    "raised_at",
+    "reversals",
 )
 
 
-def recommend(  # noqa: PLR0913 - all that a decision follows from
-    history: pl.DataFrame,
-    *,
-    current: pl.DataFrame,
-    in_blast: Collection[str],
-    coverage: float,
-    rules: Rules,
-    now: datetime,
-    changed: pl.DataFrame | None = None,
-    activity: pl.DataFrame | None = None,
-) -> pl.DataFrame:
+def recommend(evidence: Evidence, *, rules: Rules, now: datetime) -> Recommended:
     """Decide every limit of every tenant that is measured or has a limit.
 
     A limit that Mimir leaves unlimited unless somebody sets it is decided where somebody has.
+    First each limit is judged by itself; then what the cluster can take and what one run may
+    change hold some back.
 
     Args:
-        history: HISTORY of the analysis window.
-        current: LIMITS that each tenant has now, defaults filled in, without the cap layers: a
-            cap is lifted by whoever set it, not outgrown.
-        in_blast: tenants whose demand is a blast just now.
-        coverage: pods answered / pods known of this run, 0..1.
+        evidence: all that is known.
         rules: buffers, bounds, dead bands.
         now: aware UTC.
-        changed: tenant, limit, changed_at: when each limit was last changed by us.
-        activity: STATES of the tenants; who is not in it is at work.
 
     Returns:
-        DECISIONS, sorted; `after` is the limit that then holds, so `before` on a hold and on
-        a withheld decision, null only where nothing is known.
+        The decisions; `after` is the limit that then holds, so `before` on a hold and on a
+        withheld decision, null only where nothing is known.
     """
-    rows = _subjects(history, current=current, rules=rules).join(
-        _NEVER if changed is None else changed, on=_KEYS, how="left"
+    rows = known(_subjects(evidence, rules=rules), evidence=evidence)
+    judged = partial(
+        outcomes,
+        in_blast=evidence.in_blast,
+        coverage=evidence.coverage,
+        rules=rules,
+        now=now,
     )
-    known = pl.DataFrame(schema=STATES) if activity is None else activity
-    rows = rows.join(known, on="tenant", how="left")
-    judged = partial(outcomes, in_blast=in_blast, coverage=coverage, rules=rules, now=now)
     is_burst = pl.col("limit") == INGESTION_BURST_SIZE
 
-    by_itself = by_peak(rows.filter(~is_burst), rules=rules)
-    sized = judged(by_itself.with_columns(rate=pl.lit(None, dtype=pl.Float64)))
+    by_itself = by_demand(rows.filter(~is_burst), rules=rules)
+    nothing = pl.lit(None, dtype=pl.Float64)
+    sized = judged(by_itself.with_columns(rate=nothing, request=nothing))
     burst = judged(
-        by_rate(_follow(rows.filter(is_burst), sized=sized, history=history), rules=rules)
+        by_rate(_follow(rows.filter(is_burst), sized=sized, evidence=evidence), rules=rules)
     )
     decided = pl.concat([sized, burst], how="diagonal_relaxed")
-    return (
-        decided.with_columns(at=pl.lit(now).cast(UTC_TIME), steps=steps(rules=rules))
-        .select(DECISIONS.names())
-        .cast(DECISIONS)
-        .sort(_KEYS)
+    kept = within_budget(admitted(decided, capacity=evidence.capacity), rules=rules)
+    told = kept.with_columns(at=pl.lit(now).cast(UTC_TIME), steps=steps(rules=rules)).sort(_KEYS)
+    return Recommended(
+        decisions=told.select(DECISIONS.names()).cast(DECISIONS),
+        leanings=leaning(told, falls=told["falls"], before=evidence.leanings),
     )
 
 
@@ -110,9 +107,10 @@ def optimized_layer(
     return pl.concat([kept, changed.cast(LAYERS)]).sort(_KEYS)
 
 
-def _subjects(history: pl.DataFrame, *, current: pl.DataFrame, rules: Rules) -> pl.DataFrame:
-    """Every tenant of either side times every limit, with what is known of it."""
-    tenants = pl.concat([history.select("tenant"), current.select("tenant")]).unique()
+def _subjects(evidence: Evidence, *, rules: Rules) -> pl.DataFrame:
+    """Every tenant of either side times every limit, with what is estimated of it."""
+    current, estimates = evidence.current, evidence.estimates
+    tenants = pl.concat([estimates.select("tenant"), current.select("tenant")]).unique()
     wanted = pl.DataFrame({"limit": rules.limits}, schema={"limit": pl.String()})
     now_is = current.select(*_KEYS, before="value")
 
@@ -129,16 +127,17 @@ def _subjects(history: pl.DataFrame, *, current: pl.DataFrame, rules: Rules) -> 
     )
     rows = (
         tenants.join(wanted, how="cross")
-        .join(history, on=_KEYS, how="left")
+        .join(estimates, on=_KEYS, how="left")
         .join(now_is, on=_KEYS, how="left")
     )
-    known = rows.with_columns(before=pl.coalesce("before", assumed))
     return (
-        known.filter(~_off(rules))
+        rows.with_columns(before=pl.coalesce("before", assumed))
+        .filter(~_off(rules))
         .with_columns(
-            buffer=1 + pl.coalesce(of_tier, of_limit) / 100,
-            peak=pl.when(pl.col("peak").is_finite() & (pl.col("peak") >= 0)).then("peak"),
+            pl.when(pl.col(name).is_finite() & (pl.col(name) >= 0)).then(name).alias(name)
+            for name in ("demand", "recent")
         )
+        .with_columns(buffer=1 + pl.coalesce(of_tier, of_limit) / 100)
         .join(
             # What burst follows, also where the rate itself is not recommended.
             now_is.filter(limit=INGESTION_RATE).select("tenant", rate_before="before"),
@@ -157,23 +156,31 @@ def _off(rules: Rules) -> pl.Expr:
     return pl.col("limit").is_in(optional) & (pl.col("before").fill_null(0) == 0)
 
 
-def _follow(burst: pl.DataFrame, *, sized: pl.DataFrame, history: pl.DataFrame) -> pl.DataFrame:
+def _follow(burst: pl.DataFrame, *, sized: pl.DataFrame, evidence: Evidence) -> pl.DataFrame:
     """Give each burst the rate that will hold, and the rate's own evidence for the gates.
 
     A burst that follows a rate must pass the gates with it: raised alone, a rate would soon
-    exceed its burst.
+    exceed its burst. A request that is larger than the burst is refused whole, so the size of
+    the requests comes along.
     """
-    rates = sized.filter(limit=INGESTION_RATE).select("tenant", rate="after")
-    evidence = history.filter(limit=INGESTION_RATE).select(
-        "tenant", *_GATED, rate_pressure="pressure"
+    rates = sized.filter(limit=INGESTION_RATE).select(
+        "tenant",
+        *_GATED,
+        rate=pl.coalesce("pinned_value", "after"),
+        rate_pressed="pressed_days_ago",
+        rate_pressure="pressure",
+    )
+    requests = evidence.estimates.filter(limit=SAMPLES_PER_REQUEST).select(
+        "tenant", request="recent"
     )
     return (
         burst.drop(_GATED)
         .join(rates, on="tenant", how="left")
-        .join(evidence, on="tenant", how="left")
+        .join(requests, on="tenant", how="left")
         .with_columns(
             rate=pl.coalesce("rate", "rate_before"),
             pressure=pl.max_horizontal("pressure", "rate_pressure"),
+            pressed_days_ago=pl.min_horizontal("pressed_days_ago", "rate_pressed"),
         )
     )
 

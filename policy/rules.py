@@ -51,8 +51,27 @@ class Rules:
     lower_band: float = 0.15
     """The dead band around the limit, as fractions: small differences change nothing."""
 
+    max_raise_step: float = 1.0
+    """The most that one decision raises a limit, as a fraction of it."""
+
     max_lower_step: float = 0.10
     """The most that one decision lowers a limit, as a fraction of it."""
+
+    quiet_before_lowering: timedelta = timedelta(days=7)
+    """Before a lowering, nothing was refused for want of the limit and it was not raised."""
+
+    min_confidence: float = 0.8
+    """The confidence of an estimate, 0..1, that a lowering needs."""
+
+    agreeing_runs: int = 3
+    """The runs in a row, this one included, that must have found the limit too high."""
+
+    max_reversals: int = 2
+    """A limit whose direction turned more often in the window is left where it is."""
+
+    max_changes: int = 20
+    max_tenants_share: float = 0.10
+    """What one run may change: so many limits, or those of this share of the tenants."""
 
     lower_cooldown: timedelta = timedelta(hours=72)
     """The shortest time between a change of a limit and its next lowering."""
@@ -69,6 +88,10 @@ class Rules:
     burst_factor: float = 10.0
     """Burst as a multiple of the rate, the ratio of Mimir's own tiers. Burst is not divided
     among the distributors, so it is also kept above what the busiest one sees."""
+
+    request_factor: float = 4.0
+    """Burst is no less than this multiple of the mean request: a larger request never passes, and
+    how large the largest is, nobody says."""
 
     burst_floor: float = 200_000.0
     """The smallest burst recommended, Mimir's default: less saves nothing and refuses requests."""
@@ -94,6 +117,11 @@ class Rules:
         )
         if not all(isfinite(buffer) and buffer >= 0 for buffer in buffers):
             raise ConfigError("a buffer percentage is negative or no number; give 0 or more")
+        if self.max_raise_step <= 0 or not 0 < self.max_lower_step < 1:
+            raise ConfigError(
+                "a limit cannot move: movement.maxRaiseStep must be above 0 %, and maxLowerStep "
+                "above 0 % and below 100 %"
+            )
         if self.burst_factor < 1:
             raise ConfigError(
                 f"burst_factor is {self.burst_factor}: a burst below the rate refuses what the "

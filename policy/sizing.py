@@ -1,13 +1,13 @@
-"""Size a limit on what was asked for: peak, buffer, rounding, bounds.
+"""Size a limit on the demand that was estimated: buffer, rounding, bounds.
 
 Every number on the way stays a column, so that the steps can be told afterwards. Demand is
-uncensored, so refused samples are already in the peak of a rate; refused series are not, and
-nobody can count them, so a series peak counts for more while the limit bites. So do the peaks of
-all limits on what there is, rather than on what comes per second.
+uncensored, so refused samples are already in the demand on a rate; refused series are not, and
+nobody can count them, so the demand on series counts for more while the limit bites. So does that
+on all limits on what there is, rather than on what comes per second.
 
-Columns added: `demand` (the peak, bumped where the limit bites), `own` (demand and buffer),
-`wanted`, `floor` (what a lowering may not go below), `rounded`, `target`, and `basis`, the
-words for how it came about.
+Columns added: `bumped` (the demand, more where the limit bites), `wide` (widened for want of
+history), `own` (with the buffer), `wanted`, `floor` (what a lowering may not go below),
+`rounded`, `target` (within the bounds), and `basis`, the words for how it came about.
 """
 
 from __future__ import annotations
@@ -23,33 +23,36 @@ from policy.rules import Rules
 from policy.signals import INGESTION_BURST_SIZE, PRESSURE_ON, SERIES
 
 _BURSTS: Final = (INGESTION_BURST_SIZE, "request_burst_size")
+_BITES_DAYS: Final = 1  # today's refusals and yesterday's: what was raised since shows by then
+_FULL: Final = 1.005  # a widening that two digits do not show
 _SLACK = 1e-9  # a product that is whole but for the last bit is not rounded up again
 
 
-def by_peak(rows: pl.DataFrame, *, rules: Rules) -> pl.DataFrame:
-    """Targets of the limits that follow from their own peak.
+def by_demand(rows: pl.DataFrame, *, rules: Rules) -> pl.DataFrame:
+    """Targets of the limits that follow from their own demand.
 
     Args:
-        rows: tenant, limit, before, peak, pressure, buffer (a factor).
+        rows: tenant, limit, before, buffer (a factor), and what ESTIMATES says of them.
         rules: bounds and factors.
     """
     uncounted = set(PRESSURE_ON) - {*rates(rules.catalogue), *_BURSTS}
-    bites = pl.col("limit").is_in(list(uncounted)) & (pl.col("pressure") > 0)
+    bites = pl.col("limit").is_in(list(uncounted)) & (pl.col("pressed_days_ago") <= _BITES_DAYS)
     least = _least(rules)
     sized = _rounded(
         rows.with_columns(bites=bites.fill_null(value=False))
         .with_columns(
-            demand=pl.when("bites")
-            .then(pl.col("peak") * rules.refused_series_factor)
-            .otherwise("peak"),
-            floor=pl.col("peak") * rules.floor_factor,
+            bumped=pl.when("bites")
+            .then(pl.col("demand") * rules.refused_series_factor)
+            .otherwise("demand"),
+            floor=pl.col("recent") * rules.floor_factor,
         )
-        .with_columns(own=pl.col("demand") * pl.col("buffer"))
+        .with_columns(wide=pl.col("bumped") * pl.col("widening"))
+        .with_columns(own=pl.col("wide") * pl.col("buffer"))
         .with_columns(
             wanted=pl.when(pl.col("own").is_not_null()).then(pl.max_horizontal("own", least)),
             basis=pl.when(pl.col("own") < least)
             .then(pl.concat_str(pl.lit("no less than Mimir's default of "), grouped(least)))
-            .otherwise(_peak_basis(rules)),
+            .otherwise(_demand_basis(rules)),
         ),
         rules=rules,
     )
@@ -72,18 +75,27 @@ def _least(rules: Rules) -> pl.Expr:
     return pl.col("limit").replace_strict(floors, default=0.0, return_dtype=pl.Float64)
 
 
-def _peak_basis(rules: Rules) -> pl.Expr:
-    """The peak, what it counts for while more was refused, and the buffer."""
+def _demand_basis(rules: Rules) -> pl.Expr:
+    """The demand, what it counts for while more was refused, want of history, the buffer."""
     limit = pl.col("limit")
     what = pl.when(limit == SERIES).then(pl.lit("series are")).otherwise(pl.lit("more is"))
     bumped = pl.concat_str(
         pl.lit(f" {TIMES} {rules.refused_series_factor:g} ("), what, pl.lit(" refused)")
     )
     return pl.concat_str(
-        pl.lit("peak "),
-        grouped(pl.col("peak")),
+        pl.lit("demand "),
+        grouped(pl.col("demand")),
         pl.when(limit.is_in(list(rates(rules.catalogue)))).then(pl.lit("/s")).otherwise(pl.lit("")),
         pl.when("bites").then(bumped).otherwise(pl.lit("")),
+        pl.when(pl.col("widening") > _FULL)
+        .then(
+            pl.concat_str(
+                pl.lit(f" {TIMES} "),
+                grouped(pl.col("widening").round(2)),
+                pl.lit(" (little history)"),
+            )
+        )
+        .otherwise(pl.lit("")),
         pl.lit(f" {TIMES} "),
         grouped(pl.col("buffer")),
     )
@@ -93,14 +105,16 @@ def by_rate(rows: pl.DataFrame, *, rules: Rules) -> pl.DataFrame:
     """Targets of the burst, which follows the rate in force and the busiest distributor.
 
     Args:
-        rows: tenant, limit, peak (samples/s of the busiest distributor, or null), buffer, and
-            `rate`: the rate that will be in force, null when unknown.
+        rows: tenant, limit, buffer, what ESTIMATES says of them (in samples/s of the busiest
+            distributor, or null), `rate`: the rate that will be in force, null when unknown, and
+            `request`: the highest mean of samples per request, or null.
         rules: bounds and factors.
     """
     followed = pl.col("rate") * rules.burst_factor
+    carried = pl.col("request") * rules.request_factor
     by_distributor = pl.concat_str(
         pl.lit("busiest distributor "),
-        grouped(pl.col("peak")),
+        grouped(pl.col("wide")),
         pl.lit(f"/s {TIMES} "),
         grouped(pl.col("buffer")),
     )
@@ -109,18 +123,27 @@ def by_rate(rows: pl.DataFrame, *, rules: Rules) -> pl.DataFrame:
         grouped(pl.col("rate")),
         pl.lit("/s"),
     )
+    by_request = pl.concat_str(
+        pl.lit(f"{rules.request_factor:g} {TIMES} the mean request of "),
+        grouped(pl.col("request")),
+        pl.lit(" samples"),
+    )
     return _rounded(
         rows.with_columns(
-            demand=pl.col("peak"),
-            own=pl.col("peak") * pl.col("buffer"),
+            bumped=pl.col("demand"),
+            wide=pl.col("demand") * pl.col("widening"),
             bites=pl.lit(value=False),
-            floor=pl.max_horizontal(pl.col("peak") * rules.floor_factor, "rate"),
-        ).with_columns(
+            floor=pl.max_horizontal(pl.col("recent") * rules.floor_factor, "rate"),
+        )
+        .with_columns(own=pl.col("wide") * pl.col("buffer"))
+        .with_columns(
             wanted=pl.when(pl.col("rate").is_not_null()).then(
-                pl.max_horizontal(followed, "own", pl.lit(rules.burst_floor))
+                pl.max_horizontal(followed, carried, "own", pl.lit(rules.burst_floor))
             ),
-            basis=pl.when(pl.max_horizontal(followed, "own") < rules.burst_floor)
+            basis=pl.when(pl.max_horizontal(followed, carried, "own") < rules.burst_floor)
             .then(pl.lit(f"no less than Mimir's default of {figure(rules.burst_floor)}"))
+            .when(carried > pl.max_horizontal(followed, "own"))
+            .then(by_request)
             .when(pl.col("own") > followed)
             .then(by_distributor)
             .otherwise(by_factor),

@@ -1,13 +1,14 @@
 """The cascade of one tenant laid open: every layer, in order, with the value after it.
 
-It retells what `policy.layers.compose` does set-wise, one limit at a time, for the person who
-asks why; a test holds the two to the same answer.
+It retells what `policy.layers.compose` does set-wise, and what follows from a pin, one limit at a
+time, for the person who asks why; a test holds the two to the same answer.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
+from operator import itemgetter
 from typing import Any, Final
 
 import polars as pl
@@ -15,6 +16,7 @@ import polars as pl
 from policy.frames import UTC_TIME
 from policy.layers import CAPS, Bounds, bounded, compose, endless_as_infinity, in_force
 from policy.layers import published_value as published
+from policy.pins import LAYER, reconciled
 
 # One row per voice about a limit, in the order of the cascade. `kind` is set or cap, and also
 # "own" (the operator's own value, layer `defaults`) and "bound" (the hard bounds, last);
@@ -55,7 +57,7 @@ def stack(
     """
     its = pl.col("tenant") == tenant
     own, said = beneath.filter(its), layers.filter(its)
-    composed = compose(said, beneath=own, bounds=bounds, now=now)
+    composed = reconciled(compose(said, beneath=own, bounds=bounds, now=now))
 
     voices = pl.concat(
         [
@@ -71,6 +73,7 @@ def stack(
         for group in by_limit
         for row in _told(group.iter_rows(named=True), deciders=deciders, bounds=bounds)
     ]
+    rows = _with_followers(rows, composed=composed)
     return pl.DataFrame(rows, schema=STACK).with_columns(
         published(pl.col(name)).alias(name) for name in ("value", "after")
     )
@@ -112,6 +115,24 @@ def _told(
             | {"value": held, "after": held, "decides": False}
         )
     return rows
+
+
+def _with_followers(rows: list[dict[str, Any]], *, composed: pl.DataFrame) -> list[dict[str, Any]]:
+    """The rows, and a last one for each limit that follows a pin of another."""
+    pinned = {row["limit"] for row in rows if row["layer"] == LAYER}
+    following = composed.filter(
+        (pl.col("decided_by") == LAYER) & ~pl.col("limit").is_in(list(pinned))
+    )
+    nothing = dict.fromkeys(STACK)
+    added = [
+        nothing
+        | {"limit": limit, "layer": LAYER, "kind": "set", "reason": reason, "expires_at": until}
+        | {"value": value, "after": value, "decides": True}
+        for limit, value, reason, until in following.select(
+            "limit", "value", "reason", "expires_at"
+        ).iter_rows()
+    ]
+    return sorted([*rows, *added], key=itemgetter("limit"))
 
 
 def _held(limit: str, *, value: float, bounds: Bounds) -> float:

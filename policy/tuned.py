@@ -78,6 +78,7 @@ def rules_of(settings: Settings, *, members: pl.DataFrame, limits: Collection[st
     buffered = members.filter(pl.col("tier").is_in(list(percent)))
     definitions = settings.limits.definitions.items()
     bounds = bounds_of(settings.limits)
+    movement = settings.movement
     return Rules(
         buffer_percentage=settings.buffer_percentage,
         buffer_by_tenant={tenant: percent[tier] for tenant, tier in buffered.iter_rows()},
@@ -91,6 +92,17 @@ def rules_of(settings: Settings, *, members: pl.DataFrame, limits: Collection[st
         default_limits=settings.limits.default_limits
         | {name: said.default for name, said in definitions if said.default is not None},
         min_history=settings.trend_analysis.min_history,
+        raise_band=movement.raise_band / 100,
+        lower_band=movement.lower_band / 100,
+        max_raise_step=movement.max_raise_step / 100,
+        max_lower_step=movement.max_lower_step / 100,
+        lower_cooldown=movement.lower_cooldown,
+        quiet_before_lowering=movement.quiet_before_lowering,
+        min_confidence=movement.min_confidence / 100,
+        agreeing_runs=movement.agreeing_runs,
+        max_reversals=movement.max_reversals,
+        max_changes=movement.max_changes_per_run,
+        max_tenants_share=movement.max_tenants_percent / 100,
         limits=tuple(sorted(limits)),
         catalogue=catalogue_of(settings.limits),
     )

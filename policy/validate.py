@@ -2,8 +2,8 @@
 
 One unknown key makes Mimir drop the whole file, for all tenants, and a restarting pod does not
 start. It accepts other things that it should not: a negative rate, a fraction for a whole
-number (cut off), a rate of zero that blocks a tenant. All of these are refused here, each
-in a line that names the tenant, the limit and the way out.
+number (cut off), a rate of zero that blocks a tenant and that nobody pinned. All of these are
+refused here, each in a line that names the tenant, the limit and the way out.
 """
 
 from __future__ import annotations
@@ -43,7 +43,10 @@ def validate(
     Returns:
         One line per problem, sorted by tenant and limit; nothing when it may be written.
     """
-    rows = limits.select("tenant", "limit", "value")
+    is_pinned = (
+        pl.col("decided_by") == "pin" if "decided_by" in limits.columns else pl.lit(value=False)
+    )
+    rows = limits.select("tenant", "limit", "value", meant=is_pinned.fill_null(value=False))
     found = rows.select("tenant", "limit", problem=_problem(known, catalogue)).drop_nulls("problem")
     problems = pl.concat([found, _too_small_bursts(rows)]).sort("tenant", "limit", "problem")
     lines = problems.select(
@@ -98,8 +101,8 @@ def _problem(known: Collection[str], catalogue: Catalogue | None) -> pl.Expr:
             ),
         ),
         (
-            limit.is_in(list(blocked_at_zero(catalogue))) & (value == 0),
-            "0 refuses everything that the tenant sends; give more than 0",
+            limit.is_in(list(blocked_at_zero(catalogue))) & (value == 0) & ~pl.col("meant"),
+            "0 refuses everything that the tenant sends; give more than 0, or pin it with --yes",
         ),
     ]
     return pl.coalesce(pl.when(wrong).then(pl.lit(text)) for wrong, text in checks)

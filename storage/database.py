@@ -123,12 +123,16 @@ class Database:
 
 
 def write_frame(
-    cursor: duckdb.DuckDBPyConnection, statement: str, frame: pl.DataFrame, *parameters: object
+    cursor: duckdb.DuckDBPyConnection,
+    statement: str,
+    frame: pl.DataFrame,
+    *parameters: object,
+    **named: object,
 ) -> None:
-    """Run a statement that reads `frame` under the name `incoming`."""
+    """Run a statement that reads `frame` under the name `incoming`; it takes one kind of values."""
     cursor.register(INCOMING, frame)
     try:
-        cursor.execute(statement, list(parameters))
+        cursor.execute(statement, named or list(parameters))
     finally:
         cursor.unregister(INCOMING)
 

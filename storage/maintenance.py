@@ -27,6 +27,8 @@ class Retention:
     audit: timedelta = timedelta(days=400)
     costs: timedelta = timedelta(days=400)
     runs: timedelta = timedelta(days=30)
+    resources: timedelta = timedelta(hours=48)
+    looked_hours: timedelta = timedelta(days=100)
 
 
 RETENTION: Final = Retention()
@@ -38,6 +40,8 @@ ADVANCE_WATERMARK: Final = """
 """
 DELETE_ROLLUPS: Final = 'delete from rollups_5m where "at" < ?'
 DELETE_PEAKS: Final = 'delete from peaks_hourly where "at" < ?'
+DELETE_DAYS: Final = 'delete from peaks_daily where "at" < ?'
+DELETE_SEASONS: Final = 'delete from peaks_weekly where "at" < ?'
 DELETE_DECISIONS: Final = 'delete from decisions where "at" < ?'
 DELETE_REVISIONS: Final = """
     delete from revisions
@@ -47,33 +51,50 @@ DELETE_REVISIONS: Final = """
 DELETE_AUDIT: Final = 'delete from audit where "at" < ?'
 DELETE_COSTS: Final = 'delete from costs where "at" < ?'
 DELETE_RUNS: Final = "delete from runs where started_at < ?"
+DELETE_RESOURCES: Final = 'delete from resources where "at" < ?'
+# Hours of looking, not of the clock: an absence is told in them (storage.tenants.activity), and
+# one of more hours than are kept is told as all that are.
+DELETE_LOOKED_HOURS: Final = """
+    delete from looked_hours where "at" < (
+        select min("at") from (select "at" from looked_hours order by "at" desc limit ?)
+    )
+"""
 
 
 def apply_retention(
-    database: Database, *, now: datetime, retention: Retention = RETENTION
+    database: Database,
+    *,
+    now: datetime,
+    sustained_for: timedelta,
+    retention: Retention = RETENTION,
 ) -> dict[str, int]:
     """Delete what is older than the retention; return the rows deleted of each table.
 
     Samples are rolled up first, and deleted in whole hours so that no bucket is ever
     computed from a part of its samples. The newest confirmed revision always stays.
+    `sustained_for` is that of `roll_up`.
     """
-    roll_up(database, now=now)
+    roll_up(database, now=now, sustained_for=sustained_for)
     cut = (now - retention.samples).replace(minute=0, second=0, microsecond=0)
     rollup_cut = (now - retention.rollups).replace(minute=0, second=0, microsecond=0)
-    deletions = {
+    deletions: dict[str, tuple[str, datetime | int]] = {
         "samples": (DELETE_SAMPLES, cut),
         "rollups_5m": (DELETE_ROLLUPS, rollup_cut),
         "peaks_hourly": (DELETE_PEAKS, now - retention.peaks),
+        "peaks_daily": (DELETE_DAYS, now - retention.peaks),
+        "peaks_weekly": (DELETE_SEASONS, now - retention.peaks),
         "decisions": (DELETE_DECISIONS, now - retention.decisions),
         "revisions": (DELETE_REVISIONS, now - retention.revisions),
         "audit": (DELETE_AUDIT, now - retention.audit),
         "costs": (DELETE_COSTS, now - retention.costs),
         "runs": (DELETE_RUNS, now - retention.runs),
+        "resources": (DELETE_RESOURCES, now - retention.resources),
+        "looked_hours": (DELETE_LOOKED_HOURS, retention.looked_hours // timedelta(hours=1)),
     }
     deleted = {}
     with database.transaction() as cursor:
-        for table, (statement, before) in deletions.items():
-            counted = cursor.execute(statement, [before]).fetchone()
+        for table, (statement, kept) in deletions.items():
+            counted = cursor.execute(statement, [kept]).fetchone()
             deleted[table] = int(counted[0]) if counted else 0
         cursor.execute(ADVANCE_WATERMARK, [cut])
     return deleted

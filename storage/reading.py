@@ -45,6 +45,7 @@ TENANTS_KNOWN: Final = """
     union select tenant from limits_observed where tenant <> ''
     order by tenant
 """
+SIMULATED: Final = "select simulated from history_origin"
 LAST_DOCUMENT: Final = """
     select document from revisions
     where outcome not in ('failed', 'reverted')
@@ -135,6 +136,16 @@ def known_tenants(url: str) -> list[str]:
         StorageError: see `layers`.
     """
     return query(url, TENANTS_KNOWN).get_column("tenant").to_list()
+
+
+def simulated(url: str) -> bool:
+    """Whether the tenants of this history are made up.
+
+    Raises:
+        StorageError: see `layers`.
+    """
+    found = query(url, SIMULATED)
+    return not found.is_empty() and bool(found.item())
 
 
 def last_document(url: str) -> bytes | None:

@@ -1,13 +1,13 @@
 """Roll samples up into 5-minute buckets and hours, or import such buckets.
 
-Running twice changes nothing. A sample that comes late redoes its bucket and its hour; a
-bucket whose samples have been deleted is never computed again. What was measured wins
-over what is imported.
+Running twice changes nothing. A sample that comes late redoes its bucket, its hour and its
+day (`storage.peak_rollups`); a bucket whose samples have been deleted is never computed again.
+What was measured wins over what is imported.
 """
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 import duckdb
@@ -15,6 +15,7 @@ import polars as pl
 
 from policy.frames import UTC_TIME
 from storage.database import Database, write_frame
+from storage.peak_rollups import renew_peaks
 
 ROLLUPS: Final = pl.Schema(
     {
@@ -36,7 +37,7 @@ COMPLETE_BUCKETS: Final = """
 FRESH_ROLLUPS: Final = """
     create or replace temp table fresh as
     select
-        time_bucket(interval '5 minutes', samples."at") as "at",
+        make_timestamptz(epoch_us(samples."at") // 300000000 * 300000000) as "at",
         tenant,
         signal,
         max(value) as max,
@@ -47,8 +48,10 @@ FRESH_ROLLUPS: Final = """
         'measured' as origin
     from samples
     where samples."at" >= (select min("at") from complete)
-      and time_bucket(interval '5 minutes', samples."at") in (select "at" from complete)
+      and make_timestamptz(epoch_us(samples."at") // 300000000 * 300000000)
+          in (select "at" from complete)
     group by 1, 2, 3
+    order by 1, 3, 2
 """
 FORGET_COMPLETE: Final = """
     delete from unrolled_buckets where "at" in (select "at" from complete)
@@ -67,49 +70,32 @@ REMOVE_OLD_ROLLUPS: Final = """
       and rollups_5m.signal = fresh.signal
 """
 INSERT_ROLLUPS: Final = "insert into rollups_5m by name select * from fresh"
-FRESH_PEAKS: Final = """
-    create or replace temp table fresh_peaks as
-    select
-        time_bucket(interval '1 hour', rollups_5m."at") as "at",
-        tenant,
-        signal,
-        max(max) as max,
-        sum(sum) / sum(count) as mean,
-        sum(sum) as sum,
-        sum(count)::bigint as count
-    from rollups_5m
-    where rollups_5m."at" >= (select time_bucket(interval '1 hour', min("at")) from fresh)
-      and time_bucket(interval '1 hour', rollups_5m."at")
-          in (select time_bucket(interval '1 hour', "at") from fresh)
-    group by 1, 2, 3
-"""
-REMOVE_OLD_PEAKS: Final = """
-    delete from peaks_hourly using fresh_peaks
-    where peaks_hourly."at" = fresh_peaks."at"
-      and peaks_hourly.tenant = fresh_peaks.tenant
-      and peaks_hourly.signal = fresh_peaks.signal
-"""
-INSERT_PEAKS: Final = "insert into peaks_hourly by name select * from fresh_peaks"
-DROP_TEMPORARY: Final = """
-    drop table if exists complete; drop table if exists fresh; drop table if exists fresh_peaks
-"""
+DROP_COMPLETE: Final = "drop table complete"
+DROP_FRESH: Final = "drop table fresh"
 
 
-def roll_up(database: Database, *, now: datetime) -> int:
-    """Roll up the complete buckets with new samples; return how many buckets those were."""
+def roll_up(database: Database, *, now: datetime, sustained_for: timedelta) -> int:
+    """Roll up the complete buckets with new samples; return how many buckets those were.
+
+    Args:
+        database: the history.
+        now: buckets that end later are left for the next time.
+        sustained_for: how long a level has to be held within an hour to be `sustained`; to the
+            5 minutes, and an hour at most.
+    """
     with database.transaction() as cursor:
         cursor.execute(COMPLETE_BUCKETS, [now])
         counted = cursor.execute("select count(*) from complete").fetchone()
-        buckets = int(counted[0]) if counted else 0
-        if buckets:
-            cursor.execute(FRESH_ROLLUPS)
-            _replace_with_fresh(cursor)
-            cursor.execute(FORGET_COMPLETE)
-        cursor.execute(DROP_TEMPORARY)
-    return buckets
+        cursor.execute(FRESH_ROLLUPS)
+        _replace_with_fresh(cursor, now=now, sustained_for=sustained_for)
+        cursor.execute(FORGET_COMPLETE)
+        cursor.execute(DROP_COMPLETE)
+    return int(counted[0]) if counted else 0
 
 
-def import_rollups(database: Database, frame: pl.DataFrame) -> None:
+def import_rollups(
+    database: Database, frame: pl.DataFrame, *, now: datetime, sustained_for: timedelta
+) -> None:
     """Store 5-minute buckets from elsewhere (ROLLUPS); importing them again replaces them.
 
     `at` is the start of the bucket. Import whole hours: a peak is computed from the buckets
@@ -119,13 +105,14 @@ def import_rollups(database: Database, frame: pl.DataFrame) -> None:
         return
     with database.transaction() as cursor:
         write_frame(cursor, IMPORTED_ROLLUPS, frame.select(ROLLUPS.names()))
-        _replace_with_fresh(cursor)
-        cursor.execute(DROP_TEMPORARY)
+        _replace_with_fresh(cursor, now=now, sustained_for=sustained_for)
 
 
-def _replace_with_fresh(cursor: duckdb.DuckDBPyConnection) -> None:
+def _replace_with_fresh(
+    cursor: duckdb.DuckDBPyConnection, *, now: datetime, sustained_for: timedelta
+) -> None:
+    """Put the buckets of the table `fresh` in, and make anew what is made of them."""
     cursor.execute(REMOVE_OLD_ROLLUPS)
     cursor.execute(INSERT_ROLLUPS)
-    cursor.execute(FRESH_PEAKS)
-    cursor.execute(REMOVE_OLD_PEAKS)
-    cursor.execute(INSERT_PEAKS)
+    renew_peaks(cursor, now=now, sustained_for=sustained_for)
+    cursor.execute(DROP_FRESH)

@@ -6,25 +6,46 @@ if they were one table. What was not measured is absent or null, never zero.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Final
 
 import polars as pl
 
-from policy.frames import HISTORY, SAMPLES
-from policy.signals import ACTIVE_SERIES, BLASTING, OWNED_SERIES, PRESSURE_ON, SERIES
+from policy.frames import SAMPLES
+from policy.measures import MEASURES
+from policy.signals import DISCARD_SIGNALS, SERIES, SERIES_FULLEST_SHARE
 from storage.database import Database, read_frame, write_frame
+
+BUCKET: Final = timedelta(minutes=5)
+LEVELS: Final = sorted(
+    {signal for measure in MEASURES if not measure.rate for signal in measure.told_as.values()}
+    | {SERIES, SERIES_FULLEST_SHARE}
+)
 
 BASELINE: Final = pl.Schema({"tenant": pl.String(), "baseline": pl.Float64(), "points": pl.Int64()})
 USAGE: Final = pl.Schema(
     {"tenant": pl.String(), "value_seconds": pl.Float64(), "covered_seconds": pl.Float64()}
 )
 
-# What stays in memory until the head is compacted, up to four hours after it was sent.
-LINGERING: Final = (SERIES, ACTIVE_SERIES, OWNED_SERIES, "max_global_metadata_per_user")
-
-APPEND_SAMPLES: Final = "insert into samples by name select * from incoming"
+# A level that is told already in its five minutes, nearly so and by as many pods, is not stored
+# again. What was stored is asked of the table, so that it is right after a restart, too.
+APPEND_SAMPLES: Final = """
+    insert into samples by name
+    with told as (
+        select
+            epoch_us("at") // 300000000 as bucket, tenant, signal,
+            arg_max(value, "at") as value, arg_max(coverage, "at") as coverage
+        from samples
+        where "at" >= $since and "at" < $until and list_contains($levels::varchar[], signal)
+        group by all
+    )
+    select incoming.* from incoming
+    left join told on told.bucket = epoch_us(incoming."at") // 300000000
+        and told.tenant = incoming.tenant and told.signal = incoming.signal
+    where told.tenant is null
+        or abs(incoming.value - told.value) > 0.01 * abs(told.value)
+        or incoming.coverage is distinct from told.coverage
+"""
 # A bucket is marked by every append, also when it is marked already: a rollup that runs
 # meanwhile deletes only the marks that it saw.
 MARK_UNROLLED: Final = """
@@ -33,56 +54,6 @@ MARK_UNROLLED: Final = """
     where "at" >= coalesce(
         (select "at" from watermarks where name = 'samples_kept_since'), '-infinity'
     )
-"""
-HISTORY_OF_LIMITS: Final = """
-    with asked as (
-        select
-            unnest($limits::varchar[]) as "limit",
-            unnest($demands::varchar[]) as signal,
-            unnest($pressures::varchar[]) as pressure
-    ),
-    demand as (
-        select tenant, signal, "at", max, coverage, last_at
-        from demand_5m
-        where "at" >= $since and "at" <= $now and list_contains($signals::varchar[], signal)
-    ),
-    -- What a blast asked for is no evidence of what is needed. Its series stay in memory until
-    -- the head is compacted, up to four hours after the blast.
-    blasts as (
-        select tenant, "at" from demand_5m
-        where signal = $blasting and "at" >= $since - interval 4 hours and "at" <= $now
-    ),
-    spoilt as (
-        select distinct demand.tenant, demand.signal, demand."at"
-        from demand join blasts on blasts.tenant = demand.tenant
-            and demand."at" >= blasts."at"
-            and demand."at" < blasts."at"
-                + case when list_contains($lingers::varchar[], demand.signal)
-                       then interval 4 hours else interval 5 minutes end
-    ),
-    pressed as (
-        select tenant, signal, max(max) as pressure
-        from demand
-        where signal in (select pressure from asked)
-        group by tenant, signal
-    )
-    select
-        demand.tenant,
-        asked."limit",
-        max(demand.max) filter (spoilt."at" is null) as peak,
-        arg_max(demand.max, demand."at") as recent,
-        count(*) as points,
-        (epoch(max(demand."at")) - epoch(min(demand."at"))) / 3600 as hours,
-        max(demand.last_at) as last_at,
-        avg(demand.coverage) as coverage,
-        any_value(pressed.pressure) as pressure
-    from demand
-    join asked on asked.signal = demand.signal
-    left join spoilt on spoilt.tenant = demand.tenant
-        and spoilt.signal = demand.signal and spoilt."at" = demand."at"
-    left join pressed on pressed.tenant = demand.tenant and pressed.signal = asked.pressure
-    group by demand.tenant, asked."limit"
-    order by demand.tenant, asked."limit"
 """
 LATEST_SAMPLES: Final = """
     select
@@ -114,6 +85,14 @@ NEWEST_VALUES: Final = """
     group by tenant
     order by tenant
 """
+REFUSED_SINCE: Final = """
+    select max("at") as "at", tenant, signal, max(value) as value, min(coverage) as coverage
+    from samples
+    where "at" >= $since and "at" <= $now and value > 0
+        and list_contains($signals::varchar[], signal)
+    group by tenant, signal
+    order by tenant, signal
+"""
 BASELINES: Final = """
     select tenant, median(mean) as baseline, count(*) as points
     from demand_5m
@@ -128,6 +107,9 @@ BASELINES: Final = """
 def append_samples(database: Database, frame: pl.DataFrame) -> None:
     """Append samples (SAMPLES); those without a value were not measured and are left out.
 
+    Of a level one sample is stored in five minutes, and each that differs by more than 1 % from
+    the one before it or has another coverage; of a rate every sample.
+
     Raises:
         ValueError: a value is infinite or not a number; nothing is appended.
     """
@@ -139,37 +121,15 @@ def append_samples(database: Database, frame: pl.DataFrame) -> None:
         return
     buckets = measured["at"].dt.truncate("5m").unique().to_list()
     with database.transaction() as cursor:
-        write_frame(cursor, APPEND_SAMPLES, measured)
+        write_frame(
+            cursor,
+            APPEND_SAMPLES,
+            measured,
+            since=min(buckets),
+            until=max(buckets) + BUCKET,
+            levels=LEVELS,
+        )
         cursor.execute(MARK_UNROLLED, {"buckets": buckets})
-
-
-def history(
-    database: Database, *, now: datetime, window: timedelta, limits: Mapping[str, str]
-) -> pl.DataFrame:
-    """What the window up to `now` says of each tenant and limit (HISTORY).
-
-    `limits` names the signal that the demand on each limit is read from. The peak leaves out what
-    was asked for in a blast (BLASTING), and of series the four hours after it. `last_at` is the
-    newest sample while its bucket is not rolled up, the start of the newest bucket afterwards. A
-    tenant without samples has no row.
-    """
-    pressures = [PRESSURE_ON.get(limit) for limit in limits]
-    signals = {*limits.values(), *(signal for signal in pressures if signal)}
-    return read_frame(
-        database,
-        HISTORY_OF_LIMITS,
-        {
-            "limits": list(limits),
-            "demands": list(limits.values()),
-            "pressures": pressures,
-            "signals": sorted(signals),
-            "blasting": BLASTING,
-            "lingers": list(LINGERING),
-            "since": now - window,
-            "now": now,
-        },
-        schema=HISTORY,
-    )
 
 
 def latest(database: Database, *, since: datetime) -> pl.DataFrame:
@@ -194,6 +154,15 @@ def newest_values(
     """Each tenant's newest sample of the signal that is as young as `fresh` (SAMPLES)."""
     moments: dict[str, object] = {"signal": signal, "fresh": now - fresh, "now": now}
     return read_frame(database, NEWEST_VALUES, moments, schema=SAMPLES)
+
+
+def refused_since(database: Database, *, since: datetime, now: datetime) -> pl.DataFrame:
+    """The most that was refused of each tenant since then (SAMPLES of policy.signals' discards).
+
+    It comes from the samples themselves: what is not rolled up yet is in it.
+    """
+    moments: dict[str, object] = {"since": since, "now": now, "signals": list(DISCARD_SIGNALS)}
+    return read_frame(database, REFUSED_SINCE, moments, schema=SAMPLES)
 
 
 def baseline(database: Database, *, now: datetime, window: timedelta, signal: str) -> pl.DataFrame:

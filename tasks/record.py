@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 import polars as pl
 
+from policy.evidence import Recommended
 from policy.signals import ASKING_LEVELS, ASKING_RATES
 from storage.database import Database
 from storage.decisions import record_decisions
 from storage.layers import replace_layer
 from storage.limits import observe_limits
+from storage.moves import record_moves, replace_leanings
+from storage.resources import append_resources
 from storage.rollups import roll_up
 from storage.samples import append_samples
 from storage.tenants import seen
@@ -57,9 +60,20 @@ def record_samples(
     name="roll-up", task_run_name="roll up samples", **retry_policy(retries=3, timeout_seconds=300)
 )
 @threaded
-def rolled_up(database: Database, *, at: datetime) -> int:
+def rolled_up(database: Database, *, at: datetime, sustained_for: timedelta) -> int:
     """Roll up the complete buckets; how many. Another flow may be at it: then it is tried again."""
-    return roll_up(database, now=at)
+    return roll_up(database, now=at, sustained_for=sustained_for)
+
+
+@step(
+    name="record-resources",
+    task_run_name="record {found.height} resources",
+    **retry_policy(retries=3, timeout_seconds=30),
+)
+@threaded
+def record_resources(found: pl.DataFrame, *, database: Database, at: datetime) -> None:
+    """Store what Mimir's processes use (RESOURCES), once a minute at most."""
+    append_resources(database, found, at=at)
 
 
 @step(
@@ -75,26 +89,39 @@ def record_layer(entries: pl.DataFrame, *, layer: str, database: Database, run_i
 
 @step(
     name="record-decisions",
-    task_run_name="record {decisions.height} decisions",
+    task_run_name="record {recommended.decisions.height} decisions",
     **retry_policy(retries=3, timeout_seconds=30),
 )
 @threaded
 def record(
-    decisions: pl.DataFrame,
+    recommended: Recommended,
     *,
     optimized: pl.DataFrame,
     tiers: pl.DataFrame,
     database: Database,
     run_id: str,
     flow: str,
+    moved: bool,
 ) -> pl.DataFrame:
     """Store the decisions and the layers that follow from them, all or nothing.
+
+    Args:
+        recommended: what was decided.
+        optimized: the layer `optimized` that follows.
+        tiers: the layer `tier`.
+        database: the history.
+        run_id: of the run.
+        flow: its name.
+        moved: the changes are put to work, and count as moves; in a dry run nothing moves.
 
     Returns:
         The decisions that are news (DECISIONS).
     """
     with database.transaction():
-        news = record_decisions(database, decisions, run_id=run_id, flow=flow)
+        news = record_decisions(database, recommended.decisions, run_id=run_id, flow=flow)
+        if moved:
+            record_moves(database, recommended.decisions, run_id=run_id)
+        replace_leanings(database, recommended.leanings)
         replace_layer(database, "tier", tiers, run_id=run_id)
         replace_layer(database, "optimized", optimized, run_id=run_id)
     return news

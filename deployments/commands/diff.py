@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Final
 
 import typer
 
 from deployments.commands.options import Code, ConfigOption, OutputOption, say, settings_of
+from deployments.mimir_version import running_version
 from deployments.output import Column, Format, show
 from deployments.standing import standing_limits
-from policy.errors import OptimizerError
 from policy.plan import Plan, plan
-from policy.scrape import Pod
 from policy.settings import Settings
 from policy.tuned import bounds_of, catalogue_of
 from policy.versions import known_to
@@ -65,20 +63,4 @@ def _pending(settings: Settings) -> Plan:
 
     found = planned(None)
     # Only a name that some version does not know makes it worth to wait for Mimir's answer.
-    return planned(asyncio.run(_version(settings))) if found.problems else found
-
-
-async def _version(settings: Settings) -> str | None:
-    """What the first process that answers says; None when none does."""
-    from tasks.discover import discover  # noqa: PLC0415 - rarely needed, and slow to import
-    from tasks.http import client_of  # noqa: PLC0415 - as above
-    from tasks.mimir import build_version  # noqa: PLC0415 - as above
-
-    pods: tuple[Pod, ...] = ()
-    with suppress(OptimizerError):
-        pods = await discover(settings, clock=lambda: datetime.now(UTC))
-    async with client_of(settings.mimir) as client:
-        for pod in pods:
-            with suppress(OptimizerError):
-                return await build_version(pod.url, client=client)
-    return None
+    return planned(asyncio.run(running_version(settings))) if found.problems else found

@@ -22,6 +22,7 @@ CONFIG_HELP: Final = "YAML file, or mounted ConfigMap; else ./config.yaml, else 
 # Panels of `mlo --help`.
 RUNNING: Final = "Run"
 LOOKING: Final = "Look"
+OVERRULING: Final = "Overrule"
 CHECKING: Final = "Set up and check"
 
 

@@ -10,7 +10,15 @@ from pydantic import AfterValidator, Field, model_validator
 
 from policy.settings.durations import format_duration
 from policy.settings.section import Section
-from policy.settings.values import Factor, Faults, Headroom, Percent, PositiveDuration
+from policy.settings.values import (
+    Duration,
+    Factor,
+    Faults,
+    Headroom,
+    Name,
+    Percent,
+    PositiveDuration,
+)
 
 _HOURS: Final = re.compile(r"(\d{1,2})-(\d{1,2})")
 _LAST_HOUR: Final = 23
@@ -47,6 +55,12 @@ def _spans_apart(buffers: dict[str, float]) -> dict[str, float]:
     return buffers
 
 
+def _whole_day(length: timedelta) -> timedelta:
+    if length < timedelta(days=1):
+        raise ValueError("must be at least 1d: what decays are daily peaks")
+    return length
+
+
 class EventSpike(Section):
     """When a rise counts as an event rather than as growth."""
 
@@ -66,8 +80,11 @@ class EventSpike(Section):
 class TrendAnalysis(Section):
     """How much history decides, and which point of it."""
 
-    analysis_window: PositiveDuration = timedelta(hours=48)
+    strategy: Name = "decayed-peaks"
+    analysis_window: PositiveDuration = timedelta(days=70)
     min_history: PositiveDuration = timedelta(hours=24)
+    half_life: Annotated[PositiveDuration, AfterValidator(_whole_day)] = timedelta(days=14)
+    growth_lead: Duration = timedelta(days=7)
     percentile: Annotated[Percent, Field(gt=0)] = 95.0
     use_moving_average: bool = True
     include_peaks: bool = True

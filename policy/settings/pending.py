@@ -48,6 +48,7 @@ WITHOUT_EFFECT: Final[frozenset[str]] = frozenset(
         "alerting.webhooks.*.url",
         "auditLog.maxEntries",
         "auditLog.storageType",
+        "automation.requireBacktest",
         "circuitBreaker.autoConfig.enabled",
         "circuitBreaker.autoConfig.limitMultipliers.burstMultiplier",
         "circuitBreaker.autoConfig.limitMultipliers.queryRateMultiplier",
@@ -122,20 +123,11 @@ WITHOUT_EFFECT: Final[frozenset[str]] = frozenset(
         "emergency.recovery.stableFor",
         "emergency.recovery.stepInterval",
         "emergency.recovery.stepPercentage",
-        "eventSpike.cooldownPeriod",
-        "eventSpike.detectionWindow",
-        "eventSpike.enabled",
-        "eventSpike.maxSpikeMultiplier",
-        "eventSpike.threshold",
         "mimir.configMapName",
         "mimir.namespace",
         "mimir.triggerRollout",
         "performance.gc.enabled",
         "performance.gc.percent",
-        "trendAnalysis.includePeaks",
-        "trendAnalysis.percentile",
-        "trendAnalysis.timeOfDayBuffers",
-        "trendAnalysis.useMovingAverage",
     }
 )
 """Keys in their canonical spelling; `*` stands for the names in a map or the places in a list."""

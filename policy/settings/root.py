@@ -10,6 +10,7 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import BeforeValidator, Field, model_validator
 
 from policy.settings.alerting import Alerting
+from policy.settings.automation import Automation, Movement
 from policy.settings.breaker import CircuitBreaker
 from policy.settings.connection import (
     MetricsDiscovery,
@@ -84,6 +85,8 @@ class Settings(Section):
     metrics_discovery: MetricsDiscovery = MetricsDiscovery()
     trend_analysis: TrendAnalysis = TrendAnalysis()
     event_spike: EventSpike = EventSpike()
+    automation: Automation = Automation()
+    movement: Movement = Movement()
 
     cost_control: CostControl = CostControl()
     circuit_breaker: CircuitBreaker = CircuitBreaker()

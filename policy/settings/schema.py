@@ -83,8 +83,12 @@ def located(section: type[Section], parts: Sequence[str]) -> tuple[tuple[str, ..
         return (alias,), shape
     if shape.container == "map":
         return _located_entry(shape, alias, rest)
-    if shape.container == "list" or shape.section is None:
+    if shape.section is None:
         return None
+    if shape.container == "list":
+        # No place of a list has a key of its own; `*` stands for all of them.
+        below = located(shape.section, rest[1:]) if rest[0] == "*" and rest[1:] else None
+        return None if below is None else ((alias, "*", *below[0]), below[1])
     below = located(shape.section, rest)
     return None if below is None else ((alias, *below[0]), below[1])
 

@@ -37,7 +37,7 @@ PAGES = [
     *sorted((ROOT / "docs").glob("*.md")),
 ]
 SHELLS = ("sh", "bash", "shell", "console")
-PROSE = ("", "text", "mermaid", "json", "csv", "promql", "diff", "markdown")
+PROSE = ("", "text", "mermaid", "json", "csv", "promql", "diff", "markdown", "toml")
 OURS = ("mlo", ".venv/bin/mlo")
 OTHER_PROGRAMS = ("cat", "cd", "cp", "curl", "echo", "git", "grep", "head", "jq", "less", "mkdir")
 ROOMS = "policy|storage|tasks|flows|deployments|simulator|tests|docs|benchmarks"

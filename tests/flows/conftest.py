@@ -71,7 +71,9 @@ class World:
             "publish": {"file": {"path": str(self.file)}},
             "storage": {"url": str(self.folder / "history.duckdb")},
         }
-        return parse_settings({**where, **self.tree})
+        # One look is enough here, where each look is a test's own.
+        at_once = {"movement": {"agreeingRuns": 1}}
+        return parse_settings({**where, **at_once, **self.tree})
 
     @contextmanager
     def alive(self) -> Iterator[World]:

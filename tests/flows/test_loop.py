@@ -171,7 +171,7 @@ async def test_one_process_that_fails_stops_the_lowering_but_not_the_raising(
 
     assert list(world.limits()) == [("bursty-1", RATE)], "all others were to be lowered"
     assert world.limits()["bursty-1", RATE] > 10_000
-    assert any("withheld (partial_coverage" in line for line in said)
+    assert any("partial_coverage" in line for line in said if "withheld" in line)
 
 
 async def test_a_blasting_tenant_is_held_and_not_raised_until_it_is_over(
@@ -337,18 +337,18 @@ async def test_a_look_that_follows_another_at_once_gives_no_rates(new_world: New
     world = new_world()
     await published(world)
     rates = "select count(distinct \"at\") from samples where signal = 'ingestion_rate'"
-    levels = "select count(distinct \"at\") from samples where signal = 'active_series'"
+    looks = "select count(*) from runs where flow = 'protect' and outcome = 'success'"
 
     def counted(query: str) -> int:
         found = world.database.cursor().execute(query).fetchone()
         assert found is not None
         return int(found[0])
 
-    before = counted(rates), counted(levels)
+    before = counted(rates), counted(looks)
     await world.run(protect, after=INTERVAL / 30)
     await world.run(protect, after=INTERVAL)
 
-    assert (counted(rates), counted(levels)) == (before[0] + 1, before[1] + 2)
+    assert (counted(rates), counted(looks)) == (before[0] + 1, before[1] + 2)
 
 
 LOOKS = 40  # ten minutes, twice as long as one hold

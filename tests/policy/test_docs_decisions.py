@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
 from pathlib import Path
 
 import polars as pl
 
 from policy.breaker import blasting
+from policy.evidence import Evidence
 from policy.explain import decision_lines, explain, lines
 from policy.figures import TIMES
-from policy.frames import HISTORY, LIMITS, SAMPLES
+from policy.frames import DECISIONS, LIMITS, SAMPLES
 from policy.gates import WITHHELD
+from policy.movement import CAPACITY_SHORT, RUN_BUDGET
 from policy.recommend import recommend
 from policy.rules import Rules
 from policy.settings import Settings
 from policy.signals import INGESTION_RATE, SAMPLES_ASKED
 from policy.stack import STACK
+from policy.tuned import rules_of
+from tests.policy.estimated import NOON, estimated, estimates
 
 PAGE = (Path(__file__).parents[2] / "docs" / "limits-and-decisions.md").read_text(encoding="utf-8")
-NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 CASES = re.findall(
     r"^\| (\w+) \| (\w+) \| ([\d.]+) \| ([\d.]+) \| ([\d.]+) \| ([\d.]+) \| ([\d.]+) \|$",
     PAGE,
@@ -32,30 +34,44 @@ TEXTS = re.findall(r"^```text\n(.*?)^```", PAGE, flags=re.MULTILINE | re.DOTALL)
 def decisions_of_the_page() -> pl.DataFrame:
     """DECISIONS on the cases of the example, under the default settings."""
     settings = Settings()
-    rules = Rules(
-        buffer_percentage=settings.buffer_percentage,
-        min_limits=settings.limits.min_limits,
-        min_history=settings.trend_analysis.min_history,
+    cases = [(*case[:2], *map(float, case[2:])) for case in CASES]
+    names = {limit for _, limit, *_ in cases}
+    rules = rules_of(
+        settings,
+        members=pl.DataFrame(schema={"tenant": pl.String(), "tier": pl.String()}),
+        limits=names,
     )
-    cases = pl.DataFrame(
-        [(*case[:2], *map(float, case[2:])) for case in CASES],
-        schema=["tenant", "limit", "value", "peak", "hours", "coverage", "pressure"],
-        orient="row",
-    )
-    measured = cases.with_columns(
-        recent="peak",
-        points=(pl.col("hours") * 12).cast(pl.Int64),
-        last_at=pl.lit(NOON).cast(HISTORY["last_at"]),
-    )
-    decided = recommend(
-        measured.select(HISTORY.names()).cast(HISTORY),
-        current=cases.select(LIMITS.names()),
-        in_blast=["storm"],
+    full_days = 14
+    rows = [
+        estimated(
+            demand,
+            tenant=tenant,
+            limit=limit,
+            days=max(1, int(days)),
+            hours=int(days * 24),
+            points=int(days * 24 * 12),
+            confidence=min(days, full_days) / full_days,
+            widening=1 + (1 - min(days, full_days) / full_days) ** 2,
+            coverage=coverage,
+            pressure=refused,
+            pressed_days_ago=0 if refused else None,
+        )
+        for tenant, limit, _, demand, days, coverage, refused in cases
+    ]
+    current = pl.DataFrame([case[:3] for case in cases], schema=LIMITS, orient="row")
+    evidence = Evidence(
+        estimates=estimates(*rows),
+        current=current,
         coverage=1.0,
-        rules=rules,
-        now=NOON,
+        in_blast=["storm"],
+        leanings=current.select("tenant", "limit", runs=pl.lit(2, dtype=pl.Int64)),
     )
-    return decided.join(cases, on=["tenant", "limit"], how="semi", maintain_order="left")
+    decided = recommend(evidence, rules=rules, now=NOON).decisions
+    return (
+        current.join(decided, on=["tenant", "limit"], maintain_order="left")
+        .select(DECISIONS.names())
+        .sort("tenant", "limit")
+    )
 
 
 def test_the_decisions_of_the_example_are_those_that_are_taken() -> None:
@@ -81,19 +97,24 @@ def test_the_example_shows_every_outcome() -> None:
 def test_every_reason_to_withhold_is_listed_in_the_order_in_which_it_applies() -> None:
     section = PAGE.partition("## Why a decision was withheld")[2].partition("\n## ")[0]
 
-    assert tuple(re.findall(r"^\| `(\w+)` \|", section, flags=re.MULTILINE)) == WITHHELD
+    rows = re.findall(r"^\| (`\w+`(?:, `\w+`)*) \|", section, flags=re.MULTILINE)
+    named = tuple(name for row in rows for name in re.findall(r"`(\w+)`", row))
+    assert named == (*WITHHELD, CAPACITY_SHORT, RUN_BUDGET)
 
 
-def test_the_numbers_that_are_no_settings_are_those_of_the_rules() -> None:
+def test_the_numbers_of_the_page_are_those_of_the_rules() -> None:
     rules = Rules(buffer_percentage=0)
 
     assert f"target > current {TIMES} {1 + rules.raise_band:g}" in PAGE
     assert f"target < current {TIMES} {1 - rules.lower_band:g}" in PAGE
     assert f"at most {rules.max_lower_step:.0%}".replace("%", " %") in PAGE
+    assert f"at most {rules.max_raise_step:.0%} above".replace("%", " %") in PAGE
     assert f"within {rules.lower_cooldown.total_seconds() / 3600:g} h" in PAGE
-    assert f"floor            {rules.floor_factor:g} {TIMES} peak" in PAGE
-    assert f"peak {TIMES} {rules.refused_series_factor:g} first" in PAGE
+    assert f"floor            {rules.floor_factor:g} {TIMES} the highest peak of 8 days" in PAGE
+    assert f"demand {TIMES} {rules.refused_series_factor:g} first" in PAGE
     assert f"{rules.burst_factor:g} {TIMES} the rate" in PAGE
+    assert f"{rules.request_factor:g} {TIMES} the mean request" in PAGE
+    assert f"one run changes {rules.max_changes} limits" in PAGE
     assert f"older than {rules.stale_after.total_seconds() / 60:g} minutes" in PAGE
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import timedelta
 from math import inf, nan
 
 import polars as pl
@@ -13,29 +14,29 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from policy.errors import ConfigError
-from policy.frames import DECISIONS, HISTORY, LAYERS, LIMITS, UTC_TIME, empty
+from policy.evidence import CHANGED, Evidence
+from policy.frames import DECISIONS, LAYERS, LIMITS, empty
 from policy.recommend import optimized_layer, recommend
 from policy.rules import Rules
+from tests.policy.estimated import NOON, estimated, estimates
 
-NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
+DAY = timedelta(days=1)
 RATE, BURST, SERIES = "ingestion_rate", "ingestion_burst_size", "max_global_series_per_user"
-RULES = Rules(buffer_percentage=25, burst_floor=0)
-ONE_LIMIT = Rules(buffer_percentage=25, limits=(RATE,))
+
+
+def rules_with(**said: object) -> Rules:
+    """Rules whose gates on time and on all tenants together are open, unless said."""
+    alone = {"buffer_percentage": 25, "agreeing_runs": 1, "max_changes": 1_000}
+    return Rules(**(alone | said))  # type: ignore[arg-type]
+
+
+RULES = rules_with(burst_floor=0)
+ONE_LIMIT = rules_with(limits=(RATE,))
 
 
 def seen(peak: float | None, limit: str = RATE, **told: object) -> dict:
-    return {
-        "tenant": "a",
-        "limit": limit,
-        "peak": peak,
-        "recent": peak,
-        "points": 500,
-        "hours": 47.0,
-        "last_at": NOON,
-        "coverage": 1.0,
-        "pressure": None,
-    } | told
+    return estimated(peak, limit=limit, **told)
 
 
 def limits(*rows: tuple[str, str, float]) -> pl.DataFrame:
@@ -43,27 +44,24 @@ def limits(*rows: tuple[str, str, float]) -> pl.DataFrame:
 
 
 def decide(
-    *history: dict,
+    *rows: dict,
     current: pl.DataFrame,
     rules: Rules = ONE_LIMIT,
-    in_blast: tuple[str, ...] = (),
     coverage: float = 1.0,
-    changed: pl.DataFrame | None = None,
+    **known: object,
 ) -> pl.DataFrame:
-    return recommend(
-        pl.DataFrame(list(history), schema=HISTORY),
+    evidence = Evidence(
+        estimates=estimates(*rows),
         current=current,
-        in_blast=in_blast,
         coverage=coverage,
-        rules=rules,
-        now=NOON,
-        changed=None if changed is None else changed.cast({"changed_at": UTC_TIME}),
+        **known,  # type: ignore[arg-type]
     )
+    return recommend(evidence, rules=rules, now=NOON).decisions
 
 
 def outcome(*history: dict, now_is: float | None, limit: str = RATE, **how: object) -> tuple:
     current = limits() if now_is is None else limits(("a", limit, now_is))
-    rules = how.pop("rules", Rules(buffer_percentage=25, limits=(limit,)))
+    rules = how.pop("rules", rules_with(limits=(limit,)))
     row = decide(*history, current=current, rules=rules, **how).row(0, named=True)
     return row["outcome"], row["reason"], row["after"]
 
@@ -83,18 +81,18 @@ def test_a_small_difference_changes_nothing(now_is: float) -> None:
 
 
 def test_a_tenants_own_buffer_replaces_the_common_one() -> None:
-    rules = Rules(buffer_percentage=25, buffer_by_tenant={"a": 100}, limits=(RATE,))
+    rules = rules_with(buffer_by_tenant={"a": 100}, limits=(RATE,))
 
     assert outcome(seen(10_000), now_is=10_000, rules=rules)[2] == 20_000
 
 
 def test_refused_samples_are_in_the_demand_already_so_a_rate_is_not_bumped() -> None:
-    assert outcome(seen(10_310, pressure=50.0), now_is=10_000)[2] == 13_000
+    assert outcome(seen(10_310, pressure=50.0, pressed_days_ago=0), now_is=10_000)[2] == 13_000
 
 
 def test_refused_series_cannot_be_counted_so_their_peak_counts_for_more() -> None:
     """1.2 x 100,000 and a quarter is 150,000; without refusals it would be 130,000."""
-    history = seen(100_000, SERIES, pressure=3.0)
+    history = seen(100_000, SERIES, pressure=3.0, pressed_days_ago=1)
 
     assert outcome(history, now_is=100_000, limit=SERIES)[2] == 150_000
     assert outcome(seen(100_000, SERIES), now_is=100_000, limit=SERIES)[2] == 130_000
@@ -105,18 +103,18 @@ def test_refused_series_cannot_be_counted_so_their_peak_counts_for_more() -> Non
     [
         ({}, None, {}, "unknown_current"),
         ({}, 0.0, {}, "blocked"),
-        ({"peak": None}, 10_000, {}, "no_data"),
-        ({"peak": nan}, 10_000, {}, "no_data"),
-        ({"peak": inf}, 10_000, {}, "no_data"),
-        ({"peak": -5.0}, 10_000, {}, "no_data"),
-        ({"peak": 0.0}, 10_000, {}, "no_data"),
+        ({"demand": None}, 10_000, {}, "no_data"),
+        ({"demand": nan}, 10_000, {}, "no_data"),
+        ({"demand": inf}, 10_000, {}, "no_data"),
+        ({"demand": -5.0}, 10_000, {}, "no_data"),
+        ({"demand": 0.0}, 10_000, {}, "no_data"),
         ({"points": 0}, 10_000, {}, "no_data"),
         ({"last_at": None}, 10_000, {}, "no_data"),
-        ({"hours": 0.9}, 10_000, {}, "short_history"),
+        ({"hours": 0}, 10_000, {}, "short_history"),
         ({"hours": None}, 10_000, {}, "short_history"),
         ({"last_at": NOON - timedelta(minutes=16)}, 10_000, {}, "stale"),
         ({}, 10_000, {"in_blast": ("b", "a")}, "in_blast"),
-        ({"pressure": 0.1}, 100_000, {}, "under_pressure"),
+        ({"pressure": 0.1, "pressed_days_ago": 7}, 100_000, {}, "under_pressure"),
         ({"coverage": 0.98}, 100_000, {}, "partial_coverage"),
         ({"coverage": None}, 100_000, {}, "partial_coverage"),
         ({}, 100_000, {"coverage": 0.5}, "partial_coverage"),
@@ -145,7 +143,7 @@ def test_a_blast_stops_raises_only_and_partial_coverage_lowers_only() -> None:
 
 
 def test_the_assumed_default_stands_in_where_mimir_did_not_say() -> None:
-    rules = Rules(buffer_percentage=25, default_limits={RATE: 10_000}, limits=(RATE,))
+    rules = rules_with(default_limits={RATE: 10_000}, limits=(RATE,))
 
     assert outcome(seen(10_310), now_is=None, rules=rules)[2] == 13_000
 
@@ -164,9 +162,7 @@ def test_the_assumed_default_stands_in_where_mimir_did_not_say() -> None:
 def test_the_bounds_hold_and_even_they_do_not_cut_into_the_peak(
     peak: float, now_is: float, expected: tuple
 ) -> None:
-    rules = Rules(
-        buffer_percentage=25, min_limits={RATE: 5_000}, max_limits={RATE: 20_000}, limits=(RATE,)
-    )
+    rules = rules_with(min_limits={RATE: 5_000}, max_limits={RATE: 20_000}, limits=(RATE,))
 
     assert outcome(seen(peak), now_is=now_is, rules=rules) == expected
 
@@ -189,7 +185,7 @@ def test_the_burst_covers_the_busiest_distributor() -> None:
 
 def test_a_burst_is_raised_to_its_rate_even_within_the_dead_band() -> None:
     """With a factor of 1, a rate 4 % over the burst would have samples refused."""
-    rules = Rules(buffer_percentage=0, burst_factor=1, burst_floor=0, limits=(RATE, BURST))
+    rules = rules_with(buffer_percentage=0, burst_factor=1, burst_floor=0, limits=(RATE, BURST))
     current = limits(("a", RATE, 52_000), ("a", BURST, 50_000))
 
     found = decide(seen(49_000), current=current, rules=rules).filter(limit=BURST)
@@ -200,7 +196,7 @@ def test_a_burst_is_raised_to_its_rate_even_within_the_dead_band() -> None:
 def test_a_small_rate_keeps_mimirs_default_burst() -> None:
     """A smaller burst saves nothing and refuses large requests."""
     current = limits(("a", RATE, 1_000), ("a", BURST, 900_000))
-    rules = Rules(buffer_percentage=25, max_lower_step=1, limits=(RATE, BURST))
+    rules = rules_with(max_lower_step=0.9, limits=(RATE, BURST))
 
     found = decide(seen(800), current=current, rules=rules).filter(limit=BURST)
 
@@ -210,7 +206,7 @@ def test_a_small_rate_keeps_mimirs_default_burst() -> None:
 def test_the_burst_passes_the_gates_with_its_rate() -> None:
     """The burst's own series of measurements is younger, but it must not stay behind the rate."""
     current = limits(("a", RATE, 10_000), ("a", BURST, 11_000))
-    young = seen(3_000, BURST, hours=0.1, points=1)
+    young = seen(3_000, BURST, hours=0, points=1)
 
     found = decide(seen(10_310), young, current=current, rules=RULES)
 
@@ -220,19 +216,21 @@ def test_the_burst_passes_the_gates_with_its_rate() -> None:
 def test_a_burst_is_not_lowered_while_its_rate_refuses() -> None:
     current = limits(("a", RATE, 13_000), ("a", BURST, 900_000))
 
-    found = decide(seen(10_310, pressure=9.0), current=current, rules=RULES).filter(limit=BURST)
+    found = decide(
+        seen(10_310, pressure=9.0, pressed_days_ago=3), current=current, rules=RULES
+    ).filter(limit=BURST)
 
     assert found["reason"].item() == "under_pressure"
 
 
 def test_every_number_on_the_way_is_a_step() -> None:
-    rules = Rules(buffer_percentage=25, max_limits={RATE: 12_500}, limits=(RATE,))
+    rules = rules_with(max_limits={RATE: 12_500}, limits=(RATE,))
 
     found = decide(seen(10_310), current=limits(("a", RATE, 10_000)), rules=rules)
 
     steps = json.loads(found["steps"].item())
     assert [(step["name"], step["before"], step["after"]) for step in steps] == [
-        ("peak", None, 10_310),
+        ("estimate", None, 10_310),
         ("buffer", 10_310, 10_310 * 1.25),
         ("rounding", 10_310 * 1.25, 13_000),
         ("bounds", 13_000, 12_500),
@@ -258,9 +256,7 @@ def test_without_anybody_there_is_nothing_to_decide() -> None:
 
 PEAKS = st.floats(0.01, 1e9)
 NOWS = st.floats(1, 1e9)
-BOUNDED = Rules(
-    buffer_percentage=25, min_limits={RATE: 500}, max_limits={RATE: 1_000_000}, limits=(RATE,)
-)
+BOUNDED = rules_with(min_limits={RATE: 500}, max_limits={RATE: 1_000_000}, limits=(RATE,))
 
 
 def tenants(pairs: list[tuple[float, float]]) -> dict:
@@ -301,11 +297,13 @@ def test_more_demand_never_gives_a_lower_limit(peaks: list, now_is: float) -> No
 @settings(max_examples=10, deadline=None)
 @given(pairs=st.lists(st.tuples(PEAKS, NOWS), min_size=1, max_size=20))
 def test_a_raise_is_final_and_the_same_demand_changes_nothing_more(pairs: list) -> None:
+    """Where one step suffices."""
     many = tenants(pairs)
-    first = decide(*many["history"], current=many["current"], rules=BOUNDED)
+    far = replace(BOUNDED, max_raise_step=1e12)
+    first = decide(*many["history"], current=many["current"], rules=far)
     after = first.select("tenant", "limit", value="after")
 
-    second = decide(*many["history"], current=after, rules=BOUNDED)
+    second = decide(*many["history"], current=after, rules=far)
 
     raised = first.filter(outcome="raise").select("tenant")
     assert set(second.join(raised, on="tenant")["outcome"]) <= {"hold"}
@@ -393,7 +391,7 @@ def test_rules_that_cannot_be_kept_are_refused(wrong: dict) -> None:
 
 def test_a_limit_changed_lately_is_not_lowered_again() -> None:
     """72 hours lie between a change and the next lowering."""
-    lately = pl.DataFrame({"tenant": ["a"], "limit": [RATE], "changed_at": [NOON - 71 * HOUR]})
+    lately = pl.DataFrame([("a", RATE, NOON - 71 * HOUR)], schema=CHANGED, orient="row")
     long_ago = lately.with_columns(changed_at=pl.col("changed_at") - HOUR)
 
     cooling = outcome(seen(1_000), now_is=10_000, changed=lately)
@@ -404,7 +402,7 @@ def test_a_limit_changed_lately_is_not_lowered_again() -> None:
 
 
 def test_a_limit_changed_lately_is_raised_all_the_same() -> None:
-    lately = pl.DataFrame({"tenant": ["a"], "limit": [RATE], "changed_at": [NOON - HOUR]})
+    lately = pl.DataFrame([("a", RATE, NOON - HOUR)], schema=CHANGED, orient="row")
 
     assert outcome(seen(10_310), now_is=10_000, changed=lately)[0] == "raise"
 

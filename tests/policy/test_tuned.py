@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from dataclasses import replace
 
 import polars as pl
 import pytest
 
 from policy.catalogue import known_in, limits
-from policy.frames import HISTORY, LIMITS
+from policy.evidence import Evidence
+from policy.frames import LIMITS
 from policy.recommend import recommend
 from policy.settings import Settings, parse_settings
 from policy.signals import SIZED
 from policy.tuned import bounds_of, rules_of, tuned
+from tests.policy.estimated import NOON, estimated, estimates
 
-NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 RATE, SERIES = "ingestion_rate", "max_global_series_per_user"
 NEW = {
     "type": "int",
@@ -45,17 +46,21 @@ def decided(
     tier: str | None = None,
     pressure: float | None = None,
 ) -> dict:
-    """The decision on one limit of the tenant `a` with two days of this peak."""
-    seen = [("a", limit, peak, peak, 500, 47.0, NOON, 1.0, pressure)]
+    """The decision on one limit of the tenant `a` with two weeks of this peak."""
+    row = estimated(
+        peak, limit=limit, pressure=pressure, pressed_days_ago=None if pressure is None else 0
+    )
     current = [] if now_is is None else [("a", limit, now_is)]
+    rules = rules_of(settings, members=members(tier), limits=[limit])
     return recommend(
-        pl.DataFrame(seen, schema=HISTORY, orient="row"),
-        current=pl.DataFrame(current, schema=LIMITS, orient="row"),
-        in_blast=[],
-        coverage=1.0,
-        rules=rules_of(settings, members=members(tier), limits=[limit]),
+        Evidence(
+            estimates=estimates(row),
+            current=pl.DataFrame(current, schema=LIMITS, orient="row"),
+            coverage=1.0,
+        ),
+        rules=replace(rules, agreeing_runs=1),
         now=NOON,
-    ).row(0, named=True)
+    ).decisions.row(0, named=True)
 
 
 def test_of_itself_every_auto_limit_is_sized_whose_demand_is_measured() -> None:
@@ -134,7 +139,7 @@ def test_the_bounds_of_a_definition_win_over_the_common_ones() -> None:
 def test_a_limit_that_is_added_is_sized_like_any_other() -> None:
     settings = configured(definitions={"max_new_things": NEW})
 
-    decision = decided(settings, "max_new_things", now_is=2_000, peak=5_000)
+    decision = decided(settings, "max_new_things", now_is=3_000, peak=5_000)
 
     assert tuned(settings.limits)["max_new_things"] == "active_series"
     assert (decision["outcome"], decision["after"]) == ("raise", 6_000)
@@ -184,7 +189,7 @@ def test_what_is_refused_and_cannot_be_counted_counts_for_more() -> None:
     assert metadata["after"] == 1_500
     assert "(more is refused)" in metadata["detail"]
     assert requests["after"] == 1_200
-    assert requests["detail"].startswith("peak 1,000/s ")
+    assert requests["detail"].startswith("demand 1,000/s ")
 
 
 @pytest.mark.parametrize(
@@ -235,19 +240,18 @@ def test_a_limit_that_mimir_leaves_off_is_decided_only_where_somebody_has_set_it
     names = ("request_rate", SERIES)
     current = [("set", "request_rate", 100.0), ("off", "request_rate", 0.0), ("off", SERIES, 0.0)]
     seen = [
-        (tenant, limit, 90.0, 90.0, 500, 47.0, NOON, 1.0, None)
-        for tenant in ("set", "off")
-        for limit in names
+        estimated(90.0, tenant=tenant, limit=limit) for tenant in ("set", "off") for limit in names
     ]
 
     found = recommend(
-        pl.DataFrame(seen, schema=HISTORY, orient="row"),
-        current=pl.DataFrame(current, schema=LIMITS, orient="row"),
-        in_blast=[],
-        coverage=1.0,
+        Evidence(
+            estimates=estimates(*seen),
+            current=pl.DataFrame(current, schema=LIMITS, orient="row"),
+            coverage=1.0,
+        ),
         rules=rules_of(Settings(), members=members(), limits=names),
         now=NOON,
-    )
+    ).decisions
 
     assert found.select("tenant", "limit", "reason").rows() == [
         ("off", SERIES, "unlimited"),

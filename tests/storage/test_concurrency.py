@@ -25,6 +25,7 @@ from storage.rollups import roll_up
 from storage.samples import append_samples, latest
 from storage.tenants import seen
 
+SUSTAINED = timedelta(minutes=35)
 DIES_IN_A_TRANSACTION = """
 import sys
 from datetime import UTC, datetime
@@ -86,9 +87,9 @@ def test_every_kind_of_write_survives_a_crash(owned: Database, path: Path, now: 
     What a dead process leaves is the file and its write-ahead log; the log must replay.
     """
     append_samples(owned, one_sample("t1", now))
-    roll_up(owned, now=now + timedelta(hours=1))
+    roll_up(owned, now=now + timedelta(hours=1), sustained_for=SUSTAINED)
     append_samples(owned, one_sample("t1", now))
-    apply_retention(owned, now=now + timedelta(hours=1))
+    apply_retention(owned, now=now + timedelta(hours=1), sustained_for=SUSTAINED)
     for last_seen in (now, now + timedelta(hours=1)):
         seen(owned, ["t1"], at=last_seen)
         observe_limits(owned, LIMIT, at=now)

@@ -16,6 +16,8 @@ from storage.rollups import roll_up
 from storage.samples import append_samples
 from storage.serve import serving
 
+SUSTAINED = timedelta(minutes=35)
+
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 LIMIT = "max_fetched_series_per_query"
 TENANT = "o'brien\\(*)"
@@ -45,7 +47,7 @@ def test_they_become_history_and_are_rolled_up(tmp_path: Path) -> None:
     hand_in_samples(url, samples(4, 9.5))
 
     with Database.open(url, clock=clock) as database:
-        assert roll_up(database, now=NOON + timedelta(hours=1)) == 1
+        assert roll_up(database, now=NOON + timedelta(hours=1), sustained_for=SUSTAINED) == 1
         assert peaks(database) == [(TENANT, LIMIT, 9.5)]
 
 

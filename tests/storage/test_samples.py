@@ -7,18 +7,23 @@ from datetime import datetime, timedelta
 import polars as pl
 import pytest
 
-from policy.frames import HISTORY, SAMPLES
+from policy.frames import SAMPLES
 from policy.signals import (
-    ACTIVE_SERIES,
-    BLASTING,
     DISCARDED_RATE_LIMITED,
-    DISCARDED_SERIES_LIMIT,
     INGESTION_RATE,
-    SERIES,
 )
 from storage.database import Database
 from storage.rollups import roll_up
-from storage.samples import append_samples, baseline, history, latest, newest_values, usage_between
+from storage.samples import (
+    append_samples,
+    baseline,
+    latest,
+    newest_values,
+    refused_since,
+    usage_between,
+)
+
+SUSTAINED = timedelta(minutes=35)
 
 DAY = timedelta(days=1)
 HOUR = timedelta(hours=1)
@@ -37,148 +42,27 @@ def an_hour_of(now: datetime, *, rolled: int, database: Database) -> None:
     )
     append_samples(database, frame)
     if rolled:
-        roll_up(database, now=start + timedelta(minutes=rolled))
+        roll_up(database, now=start + timedelta(minutes=rolled), sustained_for=SUSTAINED)
 
 
-@pytest.mark.parametrize("rolled", [0, 30, 60], ids=["raw", "half rolled up", "rolled up"])
-def test_history_is_the_same_however_much_is_rolled_up(
-    database: Database, now: datetime, rolled: int
-) -> None:
-    an_hour_of(now, rolled=rolled, database=database)
-
-    found = history(database, now=now, window=DAY, limits={INGESTION_RATE: INGESTION_RATE})
-
-    row = found.drop("last_at").row(0, named=True)
-    assert found.schema == HISTORY
-    assert row == {
-        "tenant": "t1",
-        "limit": INGESTION_RATE,
-        "peak": 59.0,
-        "recent": 59.0,
-        "points": 12,
-        "hours": pytest.approx(55 / 60),
-        "coverage": 1.0,
-        "pressure": None,
-    }
-
-
-def test_several_limits_may_be_read_from_one_signal(database: Database, now: datetime) -> None:
-    """The pressure stays that on the limit itself."""
-    append_samples(
-        database,
-        samples(
-            (now, "t1", ACTIVE_SERIES, 100.0, 1.0),
-            (now, "t1", SERIES, 900.0, 1.0),
-            (now, "t1", DISCARDED_SERIES_LIMIT, 7.0, 1.0),
-        ),
-    )
-
-    found = history(
-        database, now=now, window=DAY, limits={SERIES: ACTIVE_SERIES, "max_new": ACTIVE_SERIES}
-    )
-
-    assert found.select("limit", "peak", "pressure").rows() == [
-        (SERIES, 100.0, 7.0),
-        ("max_new", 100.0, None),
-    ]
-
-
-def test_history_takes_the_pressure_from_the_discards_of_that_limit(
-    database: Database, now: datetime
-) -> None:
-    """
-    A series limit is not under pressure because samples were rate limited.
-    """
-    append_samples(
-        database,
-        samples(
-            (now, "t1", INGESTION_RATE, 100.0, 1.0),
-            (now, "t1", SERIES, 5_000.0, 1.0),
-            (now, "t1", DISCARDED_RATE_LIMITED, 7.0, 1.0),
-            (now, "t2", INGESTION_RATE, 50.0, 1.0),
-        ),
-    )
-
-    found = history(
-        database, now=now, window=DAY, limits={INGESTION_RATE: INGESTION_RATE, SERIES: SERIES}
-    )
-
-    pressures = {(r["tenant"], r["limit"]): r["pressure"] for r in found.to_dicts()}
-    assert pressures == {
-        ("t1", INGESTION_RATE): 7.0,
-        ("t1", SERIES): None,
-        ("t2", INGESTION_RATE): None,
-    }
-
-
-def test_history_of_nothing_is_empty_and_keeps_its_schema(
-    database: Database, now: datetime
-) -> None:
-    found = history(database, now=now, window=DAY, limits={INGESTION_RATE: INGESTION_RATE})
-
-    assert found.is_empty()
-    assert found.schema == HISTORY
-
-
-def test_history_knows_the_mean_coverage_and_forgets_what_is_before_the_window(
+def test_what_was_refused_lately_is_known_before_it_is_rolled_up(
     database: Database, now: datetime
 ) -> None:
     append_samples(
         database,
         samples(
-            (now - 2 * DAY, "t1", INGESTION_RATE, 900.0, 0.1),
-            (now - timedelta(hours=2), "t1", INGESTION_RATE, 10.0, 0.5),
-            (now, "t1", INGESTION_RATE, 20.0, 1.0),
+            (now - MINUTE, "t1", DISCARDED_RATE_LIMITED, 7.0, 1.0),
+            (now, "t1", DISCARDED_RATE_LIMITED, 5.0, 1.0),
+            (now, "t1", INGESTION_RATE, 90.0, 1.0),
+            (now, "t2", DISCARDED_RATE_LIMITED, 0.0, 1.0),
+            (now - HOUR, "t3", DISCARDED_RATE_LIMITED, 9.0, 1.0),
         ),
     )
 
-    row = history(database, now=now, window=DAY, limits={INGESTION_RATE: INGESTION_RATE}).row(
-        0, named=True
-    )
+    found = refused_since(database, since=now - 10 * MINUTE, now=now)
 
-    assert row["peak"] == 20.0
-    assert row["coverage"] == 0.75
-    assert row["last_at"] == now
-
-
-def test_what_a_blast_asked_for_is_no_part_of_the_peak(database: Database, now: datetime) -> None:
-    """
-    Of series also the four hours after it: they stay in memory until the head is compacted.
-    """
-    blast = now - timedelta(hours=6)
-    append_samples(
-        database,
-        samples(
-            *((blast - HOUR, "t1", limit, 10.0, 1.0) for limit in (INGESTION_RATE, SERIES)),
-            (blast, "t1", BLASTING, 1.0, 1.0),
-            *((blast, "t1", limit, 900.0, 1.0) for limit in (INGESTION_RATE, SERIES)),
-            *((blast, "t2", limit, 700.0, 1.0) for limit in (INGESTION_RATE, SERIES)),
-            *((blast + HOUR, "t1", limit, 50.0, 1.0) for limit in (INGESTION_RATE, SERIES)),
-            *((blast + 5 * HOUR, "t1", limit, 20.0, 1.0) for limit in (INGESTION_RATE, SERIES)),
-        ),
-    )
-
-    seen = history(
-        database, now=now, window=DAY, limits={INGESTION_RATE: INGESTION_RATE, SERIES: SERIES}
-    )
-
-    assert seen.select("tenant", "limit", "peak").rows() == [
-        ("t1", INGESTION_RATE, 50.0),
-        ("t1", SERIES, 20.0),
-        ("t2", INGESTION_RATE, 700.0),
-        ("t2", SERIES, 700.0),
-    ]
-
-
-def test_a_tenant_that_did_nothing_but_blast_has_no_peak(database: Database, now: datetime) -> None:
-    append_samples(
-        database,
-        samples((now, "t1", BLASTING, 1.0, 1.0), (now, "t1", INGESTION_RATE, 900.0, 1.0)),
-    )
-
-    seen = history(database, now=now, window=DAY, limits={INGESTION_RATE: INGESTION_RATE})
-
-    assert seen["peak"].to_list() == [None]
+    assert found.schema == SAMPLES
+    assert found.select("tenant", "signal", "value").rows() == [("t1", DISCARDED_RATE_LIMITED, 7.0)]
 
 
 def test_a_sample_without_a_value_was_not_measured(database: Database, now: datetime) -> None:
@@ -222,7 +106,7 @@ def test_usage_is_value_times_seconds_and_says_how_much_was_covered(
             (now, "t1", INGESTION_RATE, 999.0, 1.0),
         ),
     )
-    roll_up(database, now=start + timedelta(minutes=5))
+    roll_up(database, now=start + timedelta(minutes=5), sustained_for=SUSTAINED)
 
     used = usage_between(database, signal=INGESTION_RATE, start=start, end=now)
 
@@ -234,7 +118,7 @@ def test_a_bucket_that_a_late_sample_reopened_counts_once(
 ) -> None:
     start = now - timedelta(hours=1)
     append_samples(database, samples((start, "t1", INGESTION_RATE, 10.0, 1.0)))
-    roll_up(database, now=now)
+    roll_up(database, now=now, sustained_for=SUSTAINED)
     late = start + timedelta(minutes=1)
     append_samples(database, samples((late, "t1", INGESTION_RATE, 30.0, 1.0)))
 
@@ -270,7 +154,7 @@ def test_the_baseline_is_the_median_of_the_buckets_before_the_newest(
 def test_the_baseline_counts_what_was_rolled_up_already(database: Database, now: datetime) -> None:
     earlier = now - timedelta(hours=2)
     append_samples(database, samples((earlier, "t1", INGESTION_RATE, 40.0, 1.0)))
-    roll_up(database, now=now)
+    roll_up(database, now=now, sustained_for=SUSTAINED)
     append_samples(database, samples((now, "t1", INGESTION_RATE, 900.0, 1.0)))
 
     found = baseline(database, now=now, window=DAY, signal=INGESTION_RATE)

@@ -9,10 +9,13 @@ import polars as pl
 import pytest
 
 from policy.effective import as_optimized
+from policy.evidence import Recommended
 from policy.frames import DECISIONS, LAYERS, LIMITS, SAMPLES, empty
+from policy.leanings import LEANINGS
 from storage.database import Database
 from storage.layers import read_layers
 from storage.limits import observed_limits
+from storage.moves import leanings, moves
 from storage.samples import latest
 from storage.tenants import activity
 from tasks.record import record, record_layer, record_observed, record_samples, rolled_up
@@ -141,22 +144,27 @@ async def test_decisions_and_the_layers_that_follow_are_stored_together(
         "after": 2.0,
         "steps": "[]",
     }
-    decisions = pl.DataFrame([decision], schema=DECISIONS)
+    leaning = pl.DataFrame([("a", RATE, 2)], schema=LEANINGS, orient="row")
+    found = Recommended(decisions=pl.DataFrame([decision], schema=DECISIONS), leanings=leaning)
 
     first, again = [
         await record(
-            decisions,
+            found,
             optimized=optimized(2.0),
             tiers=empty(LAYERS),
             database=database,
             run_id="r",
             flow="optimize",
+            moved=moved,
         )
-        for _ in range(2)
+        for moved in (True, False)
     ]
 
     assert (first.height, again.height) == (1, 0), "the same decision is news once"
     assert read_layers(database, now=NOON)["value"].to_list() == [2.0]
+    moved = moves(database, now=NOON, window=timedelta(days=1))
+    assert moved.rows() == [("a", RATE, NOON, None, 0)], "a dry run moves nothing"
+    assert leanings(database).equals(leaning)
 
 
 async def test_the_operators_limits_are_replaced(database: Database) -> None:
@@ -171,5 +179,5 @@ async def test_complete_buckets_are_rolled_up_once(database: Database) -> None:
     await record_samples(samples(1.0), database=database, at=NOON)
     later = NOON + timedelta(minutes=5)
 
-    assert await rolled_up(database, at=later) == 1
-    assert await rolled_up(database, at=later) == 0
+    assert await rolled_up(database, at=later, sustained_for=timedelta(minutes=35)) == 1
+    assert await rolled_up(database, at=later, sustained_for=timedelta(minutes=35)) == 0

@@ -1,0 +1,142 @@
+"""Pin and unpin from any process, whether the owner of the history runs or not.
+
+`storage.client.query` takes whole statements without parameters, so what a person typed is
+written as a literal here, and only here. The pin and its audit entry are one transaction. Two
+people at once: one of them is refused and asked to try again, so a limit never has two pins.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import Final
+
+from policy.pins import LAYER, Pin
+from storage.client import query
+from storage.errors import StorageError
+
+CATEGORY: Final = "operator"
+
+# Every pin writes this one row, so that of two at the same time one fails.
+TURN: Final = "insert or replace into watermarks values ('pinned', {at}::timestamptz)"
+FORGET: Final = (
+    'delete from layers where layer = {layer} and tenant = {tenant} and "limit" = {limit}'
+)
+SAY: Final = """
+    insert into layers by name
+    select
+        {tenant} as tenant, {limit} as "limit", {layer} as layer, 'set' as kind,
+        {value}::double as value, {reason} as reason, {evidence} as evidence,
+        {at}::timestamptz as written_at, {until}::timestamptz as expires_at
+"""
+NOTE: Final = """
+    insert into audit by name
+    select
+        {at}::timestamptz as "at", {category} as category, {layer} as component,
+        {action} as action, {tenant} as tenant, {actor} as actor, true as success,
+        {details}::json as details
+"""
+NOTE_IF_PINNED: Final = f"""{NOTE}
+    where exists (
+        from layers where layer = {{layer}} and tenant = {{tenant}} and "limit" = {{limit}}
+    )
+"""
+CLASHES: Final = ("Conflict", "constraint")
+
+
+def pin(url: str, word: Pin, *, audit: bool = True) -> None:
+    """Put the pin in the place of what this limit of this tenant was pinned to.
+
+    Args:
+        url: `storage.url`: the path of the file, or `quack:host:port`.
+        word: the pin, checked before.
+        audit: whether it is an audit entry.
+
+    Raises:
+        StorageError: the history cannot be reached or written, or somebody pins at this moment.
+    """
+    details: dict[str, object] = {
+        "limit": word.limit,
+        "value": word.value,
+        "reason": word.reason,
+    }
+    until = word.until.isoformat() if word.until else None
+    _write(
+        url,
+        [TURN, FORGET, SAY, *([NOTE] if audit else [])],
+        told={
+            "at": word.since.isoformat(),
+            "until": until,
+            "tenant": word.tenant,
+            "limit": word.limit,
+            "value": repr(word.value),
+            "reason": word.reason,
+            "evidence": word.evidence(),
+            "actor": word.by,
+            "action": "pin",
+            "details": _told(details | {"until": until}),
+        },
+    )
+
+
+def unpin(
+    url: str,
+    *,
+    tenant: str,
+    limit: str,
+    by: str,
+    reason: str | None,
+    at: datetime,
+    audit: bool = True,
+) -> None:
+    """Take the pin on this limit of this tenant back; without one, nothing is done.
+
+    Args:
+        url: see `pin`.
+        tenant: whose.
+        limit: which.
+        by: who takes it back.
+        reason: why, if that was said.
+        at: when, aware UTC.
+        audit: whether it is an audit entry.
+
+    Raises:
+        StorageError: see `pin`.
+    """
+    _write(
+        url,
+        [TURN, *([NOTE_IF_PINNED] if audit else []), FORGET],
+        told={
+            "at": at.isoformat(),
+            "tenant": tenant,
+            "limit": limit,
+            "actor": by,
+            "action": "unpin",
+            "details": _told({"limit": limit, "reason": reason}),
+        },
+    )
+
+
+def _write(url: str, statements: list[str], *, told: dict[str, str | None]) -> None:
+    literals = {
+        name: _literal(text)
+        for name, text in {**told, "layer": LAYER, "category": CATEGORY}.items()
+    }
+    sql = "; ".join(["begin", *(each.format_map(literals) for each in statements), "commit"])
+    try:
+        query(url, sql, write=True)
+    except StorageError as refusal:
+        if any(clash in str(refusal) for clash in CLASHES):
+            raise StorageError(
+                "somebody else pins or unpins at this moment, and nothing was changed; try again"
+            ) from refusal
+        raise
+
+
+def _told(details: dict[str, object]) -> str:
+    return json.dumps(details, ensure_ascii=False)
+
+
+def _literal(text: str | None) -> str:
+    """The text as SQL: nothing but the quote means anything within quotes."""
+    return "null" if text is None else f"'{text.replace(chr(39), chr(39) * 2)}'"
