@@ -21,12 +21,12 @@ from pathlib import Path
 
 import polars as pl
 
-from policy.catalogue import limits
+from policy.catalogue import limits as known_limits
 from policy.frames import SAMPLES
 from policy.signals import PRESSURE_ON
 from storage.database import Database
 from storage.maintenance import checkpoint
-from storage.peaks import days, tenant_batches
+from storage.peaks import days, limit_batches
 from storage.rollups import roll_up
 from storage.samples import append_samples
 
@@ -35,7 +35,7 @@ NOW = datetime(2026, 11, 23, 10, 40, tzinfo=UTC)
 WINDOW = timedelta(days=70)
 SUSTAINED = timedelta(minutes=35)
 FIVE_MINUTES = timedelta(minutes=5)
-LIMITS = sorted(PRESSURE_ON.keys() & limits().keys())[:12]
+LIMITS = sorted(PRESSURE_ON.keys() & known_limits().keys())[:12]
 SIGNALS = [*LIMITS, *dict.fromkeys(PRESSURE_ON[limit] for limit in LIMITS)]
 SIGNALS += [f"other_{n}" for n in range(24 - len(SIGNALS))]
 
@@ -107,14 +107,9 @@ def looked(database: Database, *, tenants: int, at: datetime) -> None:
 def read(database: Database) -> int:
     """Every day of every tenant, a batch at a time; how many rows there were."""
     rows = 0
-    for tenants in tenant_batches(database, now=NOW, window=WINDOW):
-        found = days(
-            database,
-            now=NOW,
-            window=WINDOW,
-            limits=dict(zip(LIMITS, LIMITS, strict=True)),
-            tenants=tenants,
-        )
+    of_themselves = dict(zip(LIMITS, LIMITS, strict=True))
+    for limits in limit_batches(database, now=NOW, window=WINDOW, limits=of_themselves):
+        found = days(database, now=NOW, window=WINDOW, limits=limits)
         rows += found.height
     return rows
 

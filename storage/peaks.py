@@ -1,7 +1,8 @@
 """What every UTC day says of each tenant and limit.
 
-A large history is read in batches of tenants: 70 days of 12 limits are 840 rows of a tenant, and
-eight million rows of 10,000 tenants, which do not fit where a reader computes with them.
+A large history is read a few limits at a time: 70 days of 12 limits are eight million rows of
+10,000 tenants, which do not fit where a reader computes with them, and the days of one signal lie
+together.
 """
 
 from __future__ import annotations
@@ -12,36 +13,26 @@ from typing import Final
 
 import polars as pl
 
-from policy.frames import DAYS
+from policy.frames import DAYS, empty
 from policy.signals import PRESSURE_ON
 from storage.database import Database, read_frame
 
-# 420,000 rows of 70 days and 12 limits: some 40 MB, and several times that to sort.
-TENANTS_AT_ONCE: Final = 500
+# Some 70 MB of days, and a few times that to compute with.
+ROWS_AT_ONCE: Final = 700_000
+ONE_DAY: Final = timedelta(days=1)
 
-TENANTS_WITH_DAYS: Final = """
-    select distinct tenant from peaks_daily where "at" >= $since and "at" <= $now order by tenant
+NEWEST_DAY: Final = """
+    select count(distinct tenant) from peaks_daily
+    where "at" = (select max("at") from peaks_daily where "at" >= $since and "at" <= $now)
 """
-DAYS_OF_LIMITS: Final = """
-    with asked as (
-        select
-            unnest($limits::varchar[]) as "limit",
-            unnest($demands::varchar[]) as signal,
-            unnest($pressures::varchar[]) as pressure
-    ),
-    wanted as (select unnest($tenants::varchar[]) as tenant),
-    known as not materialized (
-        select * from peaks_daily
-        where "at" >= $since and "at" <= $now
-            and ($everybody or tenant in (select tenant from wanted))
-    ),
-    pressed as (
-        select tenant, "at", signal, max from known
-        where signal in (select pressure from asked)
+DAYS_OF_LIMIT: Final = """
+    with pressed as (
+        select tenant, "at", max from peaks_daily
+        where signal = $pressure and "at" >= $since and "at" <= $now
     )
     select
-        demand.tenant,
-        asked."limit",
+        tenant,
+        $limit as "limit",
         make_date((epoch_us(demand."at") // 86400000000)::integer) as day,
         demand.calm as peak,
         demand.sustained,
@@ -50,23 +41,34 @@ DAYS_OF_LIMITS: Final = """
         demand.coverage,
         pressed.max as pressure,
         demand.last_at
-    from known as demand
-    join asked on asked.signal = demand.signal
-    left join pressed
-        on pressed.tenant = demand.tenant
-        and pressed."at" = demand."at"
-        and pressed.signal = asked.pressure
-    order by demand.tenant, asked."limit", demand."at"
+    from (
+        select * from peaks_daily
+        where signal = $signal and "at" >= $since and "at" <= $now
+            and ($everybody or list_contains($tenants::varchar[], tenant))
+    ) as demand
+    left join pressed using (tenant, "at")
+    order by tenant, demand."at"
 """
 
 
-def tenant_batches(
-    database: Database, *, now: datetime, window: timedelta, size: int = TENANTS_AT_ONCE
-) -> list[list[str]]:
-    """The tenants with peaks in the window of `days`, sorted, at most `size` of them at once."""
+def limit_batches(
+    database: Database,
+    *,
+    now: datetime,
+    window: timedelta,
+    limits: Mapping[str, str],
+    rows: int = ROWS_AT_ONCE,
+) -> list[dict[str, str]]:
+    """The limits in parts whose days come to about so many rows, one limit each at least."""
     moments: dict[str, object] = {"since": _first_day(now, window), "now": now}
-    tenants = read_frame(database, TENANTS_WITH_DAYS, moments).get_column("tenant").to_list()
-    return [tenants[start : start + size] for start in range(0, len(tenants), size)]
+    counted = database.cursor().execute(NEWEST_DAY, moments).fetchone() or (0,)
+    of_limit = max(1, int(counted[0]) * (window // ONE_DAY + 1))
+    size = max(1, rows // of_limit)
+    names = list(limits)
+    return [
+        {name: limits[name] for name in names[start : start + size]}
+        for start in range(0, len(names), size)
+    ]
 
 
 def days(
@@ -87,22 +89,26 @@ def days(
         tenants: only these; None for all.
 
     Returns:
-        DAYS, sorted by tenant, limit and day.
+        DAYS, sorted by limit, tenant and day.
     """
-    return read_frame(
-        database,
-        DAYS_OF_LIMITS,
-        {
-            "limits": list(limits),
-            "demands": list(limits.values()),
-            "pressures": [PRESSURE_ON.get(limit) for limit in limits],
-            "tenants": list(tenants or ()),
-            "everybody": tenants is None,
-            "since": _first_day(now, window),
-            "now": now,
-        },
-        schema=DAYS,
-    )
+    parts = [
+        read_frame(
+            database,
+            DAYS_OF_LIMIT,
+            {
+                "limit": limit,
+                "signal": limits[limit],
+                "pressure": PRESSURE_ON.get(limit, ""),
+                "tenants": list(tenants or ()),
+                "everybody": tenants is None,
+                "since": _first_day(now, window),
+                "now": now,
+            },
+            schema=DAYS,
+        )
+        for limit in sorted(limits)
+    ]
+    return pl.concat([empty(DAYS), *parts])
 
 
 def _first_day(now: datetime, window: timedelta) -> datetime:

@@ -122,7 +122,7 @@ def seasons(
         database: the history.
         limits: the signal that the demand on each limit is read from.
         tenants: only these; None for all. 168 rows of each tenant and limit: read a large history
-            in batches (`storage.peaks.tenant_batches`).
+            in batches (`storage.peaks.limit_batches`).
     """
     return read_frame(
         database,
