@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -19,6 +19,8 @@ from storage.samples import refused_since
 from storage.seasons import highest_hours
 
 NOT_ROLLED_UP: Final = timedelta(minutes=10)
+# An estimate needs a few times the memory of the days that it is made of.
+DAYS_AT_ONCE: Final = 350_000
 
 
 def estimates_of(
@@ -42,11 +44,25 @@ def estimates_of(
 
     batches = limit_batches(database, now=now, window=rules.window, limits=limits)
     parts = [
-        _alone(estimate(known, seasons=hours, rules=rules, now=now))
+        _alone(estimate(portion, seasons=hours, rules=rules, now=now))
         for known, hours in read_ahead(read, batches)
+        for portion in _portions(known)
     ]
     refused = refused_since(database, since=now - NOT_ROLLED_UP, now=now)
     return pressed(pl.concat([empty(ESTIMATES), *parts]).sort("tenant", "limit"), refused=refused)
+
+
+def _portions(days: pl.DataFrame) -> Iterator[pl.DataFrame]:
+    """The days in parts of about DAYS_AT_ONCE rows, no tenant's days of one limit parted."""
+    keys = ("tenant", "limit")
+    begins = days.select(pl.any_horizontal(pl.col(key) != pl.col(key).shift() for key in keys))
+    first_rows = begins.to_series().arg_true()
+    start = 0
+    while start < days.height:
+        later = first_rows.filter(first_rows >= start + DAYS_AT_ONCE)
+        end = days.height if later.is_empty() else later[0]
+        yield days.slice(start, end - start)
+        start = end
 
 
 def _alone(frame: pl.DataFrame) -> pl.DataFrame:
