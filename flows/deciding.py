@@ -29,6 +29,7 @@ from policy.tuned import catalogue_of, rules_of, tuned
 from policy.versions import known_to_all
 from storage.layers import read_layers
 from storage.moves import leanings, moves
+from storage.resources import ingesters_changed_at
 from storage.revisions import newest_revision
 from storage.tenants import activity as tenant_activity
 from tasks.record import record, rolled_up
@@ -159,6 +160,9 @@ def _evidence(runtime: Runtime, settings: Settings, *, scene: _Scene, now: datet
             steering, moves=lately, proven_after=automation.canary.proven_after, now=now
         ),
         capacity=_capacity(runtime, settings),
+        ingesters_changed_at=ingesters_changed_at(
+            runtime.database, now=now, within=scene.rules.ring_settled
+        ),
     )
 
 

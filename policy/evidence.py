@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Final
 
 import polars as pl
@@ -36,6 +37,7 @@ class Evidence:
         canary_proven: the limits that the tenants who go first have proven.
         pins: LAYERS of the layer `pin`: what an operator's word holds in place.
         capacity: what the cluster can take.
+        ingesters_changed_at: when their number last changed; None when it did not lately.
     """
 
     estimates: pl.DataFrame
@@ -50,6 +52,7 @@ class Evidence:
     canary_proven: Collection[str] = ()
     pins: pl.DataFrame = field(default_factory=lambda: empty(LAYERS))
     capacity: Capacity = field(default_factory=Capacity)
+    ingesters_changed_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -117,6 +117,13 @@ def _of_lowering(rules: Rules, *, now: datetime) -> dict[str, pl.Expr]:
             pl.lit(f" h ago; not before {quiet} days after that is it lowered to "),
             target,
         ),
+        "ring_changed": pl.concat_str(
+            pl.lit("the number of ingesters changed "),
+            ago("ring_changed_at", _HOUR),
+            pl.lit(" h ago, and with it each one's share of the limits; not before "),
+            pl.lit(f"{rules.ring_settled / _HOUR:g} h after that is it lowered to "),
+            target,
+        ),
         "cooling_down": pl.concat_str(
             pl.lit("changed "),
             ago("changed_at", _HOUR),

@@ -14,6 +14,7 @@ from typing import Final
 import polars as pl
 
 from policy.activity import GONE, IDLE
+from policy.frames import UTC_TIME
 from policy.gate_words import detail
 from policy.layers import bounded
 from policy.rules import Rules
@@ -36,6 +37,7 @@ WITHHELD: Final = (
     "believable",
     "little_confidence",
     "raised_lately",
+    "ring_changed",
     "cooling_down",
     "partial_coverage",
     "bound_below_peak",
@@ -62,6 +64,7 @@ def outcomes(
     *,
     in_blast: Collection[str],
     coverage: float,
+    ingesters_changed_at: datetime | None,
     rules: Rules,
     now: datetime,
 ) -> pl.DataFrame:
@@ -72,6 +75,7 @@ def outcomes(
             say of each, changed_at, the pins and rate.
         in_blast: tenants that may not be raised.
         coverage: pods answered / pods known of this run, 0..1.
+        ingesters_changed_at: when their number last changed, or None.
         rules: dead bands, steps, history that is believed.
         now: aware UTC.
 
@@ -101,6 +105,7 @@ def outcomes(
             ((target < before * (1 - rules.lower_band)) | (before > within)) & (lowered < before)
         ).fill_null(value=False),
     )
+    rows = rows.with_columns(ring_changed_at=pl.lit(ingesters_changed_at, dtype=UTC_TIME))
     rows = rows.with_columns(reason=_withheld(in_blast, coverage=coverage, rules=rules, now=now))
     rows = rows.with_columns(
         outcome=pl.when(pl.col("reason").is_not_null())
@@ -177,6 +182,7 @@ def _not_lowered(
         "believable": of_its_own & (pl.col("before") <= pl.col("upper") * pl.col("buffer")),
         "little_confidence": of_its_own & (pl.col("confidence") < rules.min_confidence - _SLACK),
         "raised_lately": of_its_own & (pl.col("raised_at") > now - rules.quiet_before_lowering),
+        "ring_changed": of_its_own & (pl.col("ring_changed_at") > now - rules.ring_settled),
         "cooling_down": falls & (pl.col("changed_at") > now - rules.lower_cooldown),
         "partial_coverage": falls & shown_in_part,
         "bound_below_peak": falls & (pl.col("lowered") < pl.col("floor") * (1 - _SLACK)),

@@ -59,6 +59,7 @@ def recommend(evidence: Evidence, *, rules: Rules, now: datetime) -> Recommended
         outcomes,
         in_blast=evidence.in_blast,
         coverage=evidence.coverage,
+        ingesters_changed_at=evidence.ingesters_changed_at,
         rules=rules,
         now=now,
     )

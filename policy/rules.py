@@ -76,6 +76,10 @@ class Rules:
     lower_cooldown: timedelta = timedelta(hours=72)
     """The shortest time between a change of a limit and its next lowering."""
 
+    ring_settled: timedelta = timedelta(hours=24)
+    """Nothing is lowered for so long after the number of ingesters changed: each one's share of
+    the limits did, too, and what was measured before says little of the new ones."""
+
     floor_factor: float = 1.05
     """A limit is never lowered below this multiple of the peak."""
 

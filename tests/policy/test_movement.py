@@ -158,6 +158,13 @@ AGREED = known("leanings", LEANINGS, 2)
         pytest.param(
             LOW, AGREED | known("moves", MOVES, NOON - 8 * DAY, None, 0), "below_dead_band"
         ),
+        pytest.param(
+            LOW, AGREED | {"ingesters_changed_at": NOON - timedelta(hours=23)}, "ring_changed"
+        ),
+        pytest.param(
+            LOW, AGREED | {"ingesters_changed_at": NOON - timedelta(hours=24)}, "below_dead_band"
+        ),
+        pytest.param(HIGH, {"ingesters_changed_at": NOON}, "above_dead_band"),
         pytest.param(HIGH, known("moves", MOVES, None, None, 3), "flapping"),
         pytest.param(HIGH, known("moves", MOVES, None, None, 2), "above_dead_band"),
         pytest.param(HIGH, known("modes", MODES, "observe", "both", None, False), "observed"),
