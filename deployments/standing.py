@@ -13,7 +13,7 @@ from policy.errors import ConfigError
 from policy.frames import LIMITS, empty
 from policy.settings import Settings
 from storage import reading
-from tasks.sinks import PROD, SinkOptions, build_sink
+from tasks.sinks import PROD, build_sink
 
 
 def standing_limits(settings: Settings) -> pl.DataFrame:
@@ -25,8 +25,7 @@ def standing_limits(settings: Settings) -> pl.DataFrame:
     """
     if settings.mode != PROD or settings.synthetic.enabled:
         return _parsed(reading.last_document(settings.storage.url), where="the history")
-    options = SinkOptions(path=settings.publish.file.path)
-    sink = build_sink(settings.publish.sink, mode=PROD, options=options)
+    sink = build_sink(settings)
     if sink is None:
         return empty(LIMITS)
     return _parsed(sink.read().document, where=sink.describe())

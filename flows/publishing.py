@@ -23,7 +23,7 @@ from storage.layers import fingerprint, read_layers
 from storage.revisions import newest_confirmed, newest_revision
 from tasks.publish import Publication, publish, standing
 from tasks.settle import pod_states
-from tasks.sinks import DRY_RUN, Published, Sink, SinkOptions, build_sink
+from tasks.sinks import Published, Sink, build_sink
 from tasks.verify import Before
 
 TURN_SECONDS: Final = 0.05
@@ -90,11 +90,7 @@ def sink_of(runtime: Runtime, settings: Settings) -> Sink | None:
         ConfigError: the settings name a sink that does not exist.
     """
     made_up = settings.synthetic.enabled and not runtime.simulated
-    return build_sink(
-        settings.publish.sink,
-        mode=DRY_RUN if made_up else settings.mode,
-        options=SinkOptions(path=settings.publish.file.path),
-    )
+    return None if made_up else build_sink(settings)
 
 
 def make_plan(runtime: Runtime, settings: Settings, *, stands: pl.DataFrame) -> Plan:

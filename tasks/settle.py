@@ -45,6 +45,7 @@ from tasks.verify import (
 )
 
 REVISITED_FOR: Final = timedelta(hours=1)
+WITHOUT_SINK: Final = timedelta(seconds=90)  # a dry run that finds what was published before it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +97,7 @@ async def settle(
     """
     if seen.at <= revision.at:
         return None  # another flow wrote it after this look
-    overdue = clock() - revision.at >= settings.publish.verify_timeout
+    overdue = _overdue(revision, settings=settings, sink=sink, now=clock())
     verdict = judge(
         _expectation(revision, database=database, before=before, known=_known(seen)),
         seen=await _look(seen, settings, clock=clock),
@@ -120,6 +121,13 @@ async def settle(
         )
         append_audit(database, [_audit(settled, at=clock(), run_id=revision.run_id)])
     return settled
+
+
+def _overdue(revision: Revision, *, settings: Settings, sink: Sink | None, now: datetime) -> bool:
+    """Whether every process should have loaded it by now; never, where a person merges it."""
+    needed = WITHOUT_SINK if sink is None else sink.arrives_within
+    allowed = settings.publish.verify_timeout or needed
+    return allowed is not None and now - revision.at >= allowed
 
 
 def pod_states(seen: Scrape) -> list[PodState]:

@@ -91,7 +91,8 @@ class Publish(Section):
 
     sink: Literal["file", "configmap", "configmap-in-place", "http", "cortex-api", "git"] = "file"
     file: FileSink = FileSink()
-    verify_timeout: PositiveDuration = timedelta(seconds=90)
+    verify_timeout: PositiveDuration | None = None
+    """None: what the sink needs."""
 
 
 class Storage(Section):

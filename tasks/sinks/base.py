@@ -7,6 +7,7 @@ and it decides nothing.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Protocol
 
 
@@ -23,6 +24,10 @@ class Published:
 
 class Sink(Protocol):
     """Where the runtime file lives."""
+
+    @property
+    def arrives_within(self) -> timedelta | None:
+        """How long after a write every process of Mimir has it; None where a person decides."""
 
     def describe(self) -> str:
         """Where it writes, for people; no secrets."""

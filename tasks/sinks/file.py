@@ -13,6 +13,7 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from datetime import timedelta
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Final
@@ -23,6 +24,7 @@ from tasks.sinks.base import Published
 
 ABSENT: Final = "absent"
 
+_ARRIVES_WITHIN: Final = timedelta(seconds=90)
 _READABLE: Final = 0o644  # Mimir runs as another user and must read it
 _PASSING: Final = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EAGAIN, errno.EINTR)
 
@@ -32,6 +34,11 @@ class FileSink:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+
+    @property
+    def arrives_within(self) -> timedelta:
+        """Mimir looks every 10 s; a minute and a half leaves it time to be slow."""
+        return _ARRIVES_WITHIN
 
     def describe(self) -> str:
         """The path that is written."""

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from policy.errors import ConfigError, Conflict
-from tasks.sinks import SINKS, FileSink, SinkOptions, build_sink
+from policy.settings import Settings, parse_settings
+from tasks.sinks import FileSink, build_sink
 from tasks.sinks.file import ABSENT
 
 
@@ -177,36 +178,32 @@ def test_a_failed_write_leaves_the_file_and_no_litter(path: Path) -> None:
 
 
 def test_dry_run_never_constructs_a_sink(path: Path) -> None:
-    built: list[SinkOptions] = []
+    built: list[Settings] = []
 
-    def building(options: SinkOptions) -> FileSink:
-        built.append(options)
+    def building(settings: Settings) -> FileSink:
+        built.append(settings)
         return FileSink(path)
 
-    options = SinkOptions(path=path)
-    dry = build_sink("file", mode="dry-run", options=options, kinds={"file": building})
-    wet = build_sink("file", mode="prod", options=options, kinds={"file": building})
+    production = Settings(mode="prod")
+    dry = build_sink(Settings(mode="dry-run"), kinds={"file": building})
+    wet = build_sink(production, kinds={"file": building})
 
     assert dry is None
     assert isinstance(wet, FileSink)
-    assert built == [options]
+    assert built == [production]
 
 
-@pytest.mark.parametrize("mode", ["", "production", "PROD", "dryrun"])
-def test_no_other_mode_is_taken_for_one_of_the_two(mode: str, path: Path) -> None:
-    with pytest.raises(ConfigError, match="choose dry-run or prod"):
-        build_sink("file", mode=mode, options=SinkOptions(path=path))
+def test_the_file_of_the_settings_is_the_one_that_is_written(path: Path) -> None:
+    settings = parse_settings({"mode": "prod", "publish": {"file": {"path": str(path)}}})
+
+    sink = build_sink(settings)
+
+    assert sink is not None
+    assert sink.describe() == f"the file {path}"
 
 
-def test_an_unknown_sink_is_answered_with_those_that_exist() -> None:
-    with pytest.raises(ConfigError, match=f"choose {', '.join(SINKS)}"):
-        build_sink("carrier-pigeon", mode="prod", options=SinkOptions())
-
-
-def test_a_dry_run_needs_no_sink_at_all() -> None:
-    assert build_sink("carrier-pigeon", mode="dry-run", options=SinkOptions()) is None
-
-
-def test_the_file_sink_needs_a_path() -> None:
-    with pytest.raises(ConfigError, match="needs the path"):
-        build_sink("file", mode="prod", options=SinkOptions())
+def test_a_sink_that_does_not_exist_is_answered_with_those_that_do() -> None:
+    with pytest.raises(ConfigError, match="choose carrier-pigeon"):
+        build_sink(
+            Settings(mode="prod"), kinds={"carrier-pigeon": lambda _: FileSink(Path("nowhere"))}
+        )
