@@ -12,6 +12,7 @@ from flows.blasts import blasts_of
 from flows.in_force import limits_in_force, limits_loaded
 from flows.publishing import publish_layers, sink_of
 from flows.resources import resources_now
+from flows.reverting import take_back
 from flows.runtime import Run, Runtime, current, look
 from flows.words import protect_report, publication_lines
 from policy.breaker import breaker_layer
@@ -52,6 +53,9 @@ async def protect() -> None:
         if not blasts.is_empty():
             marks = marked(blasts, like=samples)
             await record_samples(marks, database=runtime.database, at=seen.at, note=False)
+        await take_back(
+            runtime, run, settings, samples=samples, in_blast=blasts["tenant"].to_list()
+        )
         waiting = waiting_revision(newest, now=runtime.clock())
         settled = waiting and await settle(
             waiting,

@@ -169,8 +169,9 @@ DECISIONS: Final = pl.Schema(
     }
 )
 
-# When each limit was last raised and lowered by us, null for never, and how often its direction
-# turned in the window that is looked at.
+# When each limit was last raised and lowered by us, null for never, how often its direction
+# turned in the window that is looked at, and how its lowerings went: `reverts`, those taken back
+# since the last one that held; `failed`, those taken back among the last five.
 MOVES: Final = pl.Schema(
     {
         "tenant": pl.String(),
@@ -178,6 +179,8 @@ MOVES: Final = pl.Schema(
         "raised_at": UTC_TIME,
         "lowered_at": UTC_TIME,
         "reversals": pl.Int64(),
+        "reverts": pl.Int64(),
+        "failed": pl.Int64(),
     }
 )
 

@@ -124,12 +124,29 @@ def _of_lowering(rules: Rules, *, now: datetime) -> dict[str, pl.Expr]:
             pl.lit(f"{rules.ring_settled / _HOUR:g} h after that is it lowered to "),
             target,
         ),
+        "degraded": pl.concat_str(
+            grouped(pl.col("failed")),
+            pl.lit(" of its last five lowerings had to be taken back; it is not lowered to "),
+            target,
+            pl.lit(" before they are older than 90 days"),
+        ),
         "cooling_down": pl.concat_str(
             pl.lit("changed "),
             ago("changed_at", _HOUR),
             pl.lit(" h ago; lowered to "),
             target,
-            pl.lit(f" step by step, one every {rules.lower_cooldown / _HOUR:g} h"),
+            pl.lit(" step by step, one every "),
+            grouped(pl.col("cooldown") / _HOUR),
+            pl.lit(" h"),
+            pl.when(pl.col("reverts") > 0)
+            .then(
+                pl.concat_str(
+                    pl.lit(", because a lowering had to be taken back (in a row: "),
+                    grouped(pl.col("reverts")),
+                    pl.lit(")"),
+                )
+            )
+            .otherwise(pl.lit("")),
         ),
         "partial_coverage": answered.otherwise(
             pl.concat_str(

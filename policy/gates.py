@@ -38,6 +38,7 @@ WITHHELD: Final = (
     "little_confidence",
     "raised_lately",
     "ring_changed",
+    "degraded",
     "cooling_down",
     "partial_coverage",
     "bound_below_peak",
@@ -105,7 +106,11 @@ def outcomes(
             ((target < before * (1 - rules.lower_band)) | (before > within)) & (lowered < before)
         ).fill_null(value=False),
     )
-    rows = rows.with_columns(ring_changed_at=pl.lit(ingesters_changed_at, dtype=UTC_TIME))
+    doublings = pl.col("reverts").fill_null(0).clip(0, rules.most_doublings)
+    rows = rows.with_columns(
+        cooldown=pl.lit(rules.lower_cooldown) * pl.lit(2).pow(doublings),
+        ring_changed_at=pl.lit(ingesters_changed_at, dtype=UTC_TIME),
+    )
     rows = rows.with_columns(reason=_withheld(in_blast, coverage=coverage, rules=rules, now=now))
     rows = rows.with_columns(
         outcome=pl.when(pl.col("reason").is_not_null())
@@ -183,7 +188,8 @@ def _not_lowered(
         "little_confidence": of_its_own & (pl.col("confidence") < rules.min_confidence - _SLACK),
         "raised_lately": of_its_own & (pl.col("raised_at") > now - rules.quiet_before_lowering),
         "ring_changed": of_its_own & (pl.col("ring_changed_at") > now - rules.ring_settled),
-        "cooling_down": falls & (pl.col("changed_at") > now - rules.lower_cooldown),
+        "degraded": of_its_own & (pl.col("failed") >= rules.degraded_from),
+        "cooling_down": falls & (pl.col("changed_at") > now - pl.col("cooldown")),
         "partial_coverage": falls & shown_in_part,
         "bound_below_peak": falls & (pl.col("lowered") < pl.col("floor") * (1 - _SLACK)),
         "waiting_to_agree": of_its_own & (pl.col("runs").fill_null(0) + 1 < rules.agreeing_runs),

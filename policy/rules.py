@@ -76,6 +76,12 @@ class Rules:
     lower_cooldown: timedelta = timedelta(hours=72)
     """The shortest time between a change of a limit and its next lowering."""
 
+    most_doublings: int = 4
+    """That time doubles with each lowering that had to be taken back, so often at most."""
+
+    degraded_from: int = 3
+    """Of the last five lowerings so many taken back, and the limit is not lowered any more."""
+
     ring_settled: timedelta = timedelta(hours=24)
     """Nothing is lowered for so long after the number of ingesters changed: each one's share of
     the limits did, too, and what was measured before says little of the new ones."""

@@ -128,6 +128,22 @@ def record(
 
 
 @step(
+    name="record-reverts",
+    task_run_name="take back {decisions.height} lowerings",
+    **retry_policy(retries=3, timeout_seconds=30),
+)
+@threaded
+def record_reverts(
+    decisions: pl.DataFrame, *, optimized: pl.DataFrame, database: Database, run_id: str, flow: str
+) -> None:
+    """Store the lowerings that are taken back (DECISIONS), and the layer that follows."""
+    with database.transaction():
+        record_decisions(database, decisions, run_id=run_id, flow=flow)
+        record_moves(database, decisions, run_id=run_id)
+        replace_layer(database, "optimized", optimized, run_id=run_id)
+
+
+@step(
     name="record-observed",
     task_run_name="record {observed.height} limits of the operator",
     **retry_policy(retries=3, timeout_seconds=30),

@@ -63,6 +63,12 @@ class Telemetry:
             ["limit"],
             registry=registry,
         )
+        self.reverts = Counter(
+            f"{PREFIX}_lowerings_reverted",
+            "Lowerings that were taken back because they refused something, by limit.",
+            ["limit"],
+            registry=registry,
+        )
         self.tenants = Gauge(
             f"{PREFIX}_tenants_monitored",
             "Tenants seen in the newest scrape.",

@@ -61,6 +61,7 @@ class Movement(Section):
     max_raise_step: Annotated[float, Field(gt=0)] = 100.0
     max_lower_step: Annotated[Percent, Field(gt=0, lt=100)] = 10.0
     lower_cooldown: PositiveDuration = timedelta(hours=72)
+    watch_lowered: PositiveDuration = timedelta(minutes=30)
     quiet_before_lowering: PositiveDuration = timedelta(days=7)
     min_confidence: Percent = 80.0
     agreeing_runs: Annotated[int, Field(ge=1)] = 3

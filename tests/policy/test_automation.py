@@ -89,7 +89,7 @@ def test_a_limit_is_proven_by_those_who_went_first(
 ) -> None:
     first = pl.DataFrame([("a", RATE, "canary", "both", None, True)], schema=MODES, orient="row")
     moved = pl.DataFrame(
-        [("a", RATE, NOON - raised_ago, None, reversals)], schema=MOVES, orient="row"
+        [("a", RATE, NOON - raised_ago, None, reversals, 0, 0)], schema=MOVES, orient="row"
     )
 
     assert proven(first, moves=moved, proven_after=timedelta(hours=24), now=NOON) == limits

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import polars as pl
 import pytest
@@ -11,7 +11,7 @@ import pytest
 from policy import scrape as families
 from policy.automation import MODES
 from policy.capacity import Capacity, capacity_of
-from policy.evidence import Evidence
+from policy.evidence import CHANGED, Evidence
 from policy.frames import LIMITS, MOVES, READINGS
 from policy.leanings import LEANINGS
 from policy.recommend import recommend
@@ -22,6 +22,7 @@ from tests.policy.estimated import NOON, estimated, estimates
 RATE, SERIES = "ingestion_rate", "max_global_series_per_user"
 RULES = Rules(buffer_percentage=25, limits=(RATE,), max_changes=2, max_tenants_share=0.5)
 DAY = timedelta(days=1)
+HOUR = timedelta(hours=1)
 LOW, HIGH = 1_000.0, 9_500.0  # of a limit of 10,000: far below it, and as good as reached
 
 
@@ -146,6 +147,16 @@ def known(name: str, schema: pl.Schema, *row: object) -> dict[str, pl.DataFrame]
     return {name: pl.DataFrame([("a", RATE, *row)], schema=schema, orient="row")}
 
 
+def moved(
+    raised_at: datetime | None = None, *, reversals: int = 0, reverts: int = 0, failed: int = 0
+) -> dict[str, pl.DataFrame]:
+    return known("moves", MOVES, raised_at, None, reversals, reverts, failed)
+
+
+def changed(ago: timedelta) -> dict[str, pl.DataFrame]:
+    return known("changed", CHANGED, NOON - ago)
+
+
 AGREED = known("leanings", LEANINGS, 2)
 
 
@@ -154,10 +165,8 @@ AGREED = known("leanings", LEANINGS, 2)
     [
         pytest.param(LOW, {}, "waiting_to_agree", id="the first run"),
         pytest.param(LOW, AGREED, "below_dead_band", id="the third run in a row"),
-        pytest.param(LOW, AGREED | known("moves", MOVES, NOON - 6 * DAY, None, 0), "raised_lately"),
-        pytest.param(
-            LOW, AGREED | known("moves", MOVES, NOON - 8 * DAY, None, 0), "below_dead_band"
-        ),
+        pytest.param(LOW, AGREED | moved(NOON - 6 * DAY), "raised_lately"),
+        pytest.param(LOW, AGREED | moved(NOON - 8 * DAY), "below_dead_band"),
         pytest.param(
             LOW, AGREED | {"ingesters_changed_at": NOON - timedelta(hours=23)}, "ring_changed"
         ),
@@ -165,8 +174,24 @@ AGREED = known("leanings", LEANINGS, 2)
             LOW, AGREED | {"ingesters_changed_at": NOON - timedelta(hours=24)}, "below_dead_band"
         ),
         pytest.param(HIGH, {"ingesters_changed_at": NOON}, "above_dead_band"),
-        pytest.param(HIGH, known("moves", MOVES, None, None, 3), "flapping"),
-        pytest.param(HIGH, known("moves", MOVES, None, None, 2), "above_dead_band"),
+        pytest.param(LOW, AGREED | moved(failed=2), "below_dead_band"),
+        pytest.param(LOW, AGREED | moved(failed=3), "degraded"),
+        pytest.param(HIGH, moved(failed=5), "above_dead_band", id="a degraded one is raised"),
+        pytest.param(LOW, AGREED | changed(3 * DAY), "below_dead_band"),
+        pytest.param(
+            LOW, AGREED | changed(6 * DAY - HOUR) | moved(reverts=1, failed=1), "cooling_down"
+        ),
+        pytest.param(
+            LOW, AGREED | changed(6 * DAY) | moved(reverts=1, failed=1), "below_dead_band"
+        ),
+        pytest.param(
+            LOW, AGREED | changed(48 * DAY - HOUR) | moved(reverts=9, failed=2), "cooling_down"
+        ),
+        pytest.param(
+            LOW, AGREED | changed(48 * DAY) | moved(reverts=9, failed=2), "below_dead_band"
+        ),
+        pytest.param(HIGH, moved(reversals=3), "flapping"),
+        pytest.param(HIGH, moved(reversals=2), "above_dead_band"),
         pytest.param(HIGH, known("modes", MODES, "observe", "both", None, False), "observed"),
         pytest.param(HIGH, known("modes", MODES, "recommend", "both", None, False), "recommended"),
         pytest.param(HIGH, known("modes", MODES, "frozen", "both", None, False), "frozen"),
