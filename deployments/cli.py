@@ -1,8 +1,9 @@
 """`mlo`: the commands an operator types.
 
 Data goes to stdout, everything else to stderr. Exit codes: 0 fine, 1 an error, 2 a wrong
-command line, 3 changes are pending. An error that was raised on purpose is one line, never a
-traceback. Nothing here imports Prefect: a command that only looks must answer at once.
+command line, 3 changes are pending, 4 a policy does not pass its gate. An error that was raised
+on purpose is one line, never a traceback. Nothing here imports Prefect: a command that only looks
+must answer at once.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Annotated, Any, Final
 import typer
 from typer.core import TyperGroup
 
+from deployments.commands.backtest import backtest
 from deployments.commands.cardinality import cardinality_of
 from deployments.commands.config import config_commands
 from deployments.commands.diff import diff
@@ -36,6 +38,7 @@ from deployments.commands.recommend import recommend
 from deployments.commands.running import up
 from deployments.commands.sql import sql
 from deployments.commands.tenants import tenants
+from deployments.commands.whatif import whatif
 from policy.errors import OptimizerError
 
 DISTRIBUTION: Final = "mimir-limit-optimizer"
@@ -59,7 +62,8 @@ Keep the per-tenant limits of a Grafana Mimir cluster right, and say why.
 
 To try it without a cluster: mlo up --simulate
 
-Exit codes: 0 fine, 1 an error, 2 a wrong command line, 3 changes pending.
+Exit codes: 0 fine, 1 an error, 2 a wrong command line, 3 changes pending,
+4 a policy does not pass.
 """
 
 app = typer.Typer(
@@ -102,6 +106,8 @@ app.command(rich_help_panel=RUNNING)(up)
 app.command(rich_help_panel=LOOKING)(tenants)
 app.command(rich_help_panel=LOOKING)(recommend)
 app.command(rich_help_panel=LOOKING)(explain)
+app.command(rich_help_panel=LOOKING)(whatif)
+app.command(rich_help_panel=LOOKING)(backtest)
 app.command(rich_help_panel=LOOKING)(diff)
 app.command(rich_help_panel=LOOKING)(limits)
 app.command("cardinality", rich_help_panel=LOOKING)(cardinality_of)

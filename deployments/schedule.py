@@ -27,6 +27,7 @@ from prefect.types.entrypoint import EntrypointType
 
 from deployments.prefect_server import RESULTS_BLOCK
 from deployments.worker import POOL, ResidentWorker
+from flows.backtest import backtest
 from flows.cost import cost
 from flows.maintain import maintain
 from flows.optimize import optimize
@@ -43,24 +44,26 @@ class Scheduled:
     """One flow and how often it runs.
 
     Attributes:
-        every: the interval, counted from midnight UTC, so that a restart does not shift it.
+        every: the interval, counted from midnight UTC, so that a restart does not shift it; None
+            for a flow that runs when somebody asks for it.
         after: how long after the full interval, for a flow that works up what ended with it.
         at_once: whether a first run is asked for when we start.
     """
 
-    flow: Flow[[], Coroutine[Any, Any, None]]
-    every: timedelta
+    flow: Flow[..., Coroutine[Any, Any, None]]
+    every: timedelta | None
     after: timedelta = timedelta(0)
     at_once: bool = False
 
 
 def scheduled_flows(settings: Settings) -> tuple[Scheduled, ...]:
-    """The flows that run by themselves, with the intervals of the settings."""
+    """The flows there are, with the intervals of the settings."""
     return (
         Scheduled(flow=protect, every=settings.protect_interval),
         Scheduled(flow=optimize, every=settings.update_interval, at_once=True),
         Scheduled(flow=cost, every=settings.cost_interval, after=COST_AFTER, at_once=True),
         Scheduled(flow=maintain, every=timedelta(days=1), after=MAINTAIN_AFTER),
+        Scheduled(flow=backtest, every=None),
     )
 
 
@@ -74,9 +77,7 @@ async def register(scheduled: Sequence[Scheduled]) -> dict[str, UUID]:
     for entry in scheduled:
         deployment = await entry.flow.ato_deployment(
             name=entry.flow.name,
-            schedule=Schedule(
-                interval=entry.every, anchor_date=MIDNIGHT + entry.after, timezone="UTC"
-            ),
+            schedule=_schedule(entry),
             work_pool_name=POOL,
             entrypoint_type=EntrypointType.MODULE_PATH,
             description=entry.flow.description,
@@ -84,6 +85,12 @@ async def register(scheduled: Sequence[Scheduled]) -> dict[str, UUID]:
         )
         identifiers[entry.flow.name] = await deployment.aapply()
     return identifiers
+
+
+def _schedule(entry: Scheduled) -> Schedule | None:
+    if entry.every is None:
+        return None
+    return Schedule(interval=entry.every, anchor_date=MIDNIGHT + entry.after, timezone="UTC")
 
 
 async def run_now(deployment: UUID) -> None:

@@ -33,6 +33,7 @@ class Code(IntEnum):
     ERROR = 1
     USAGE = 2
     PENDING = 3
+    NOT_PASSED = 4
 
 
 def _or_the_roots(context: typer.Context, given: Path | None) -> Path | None:
