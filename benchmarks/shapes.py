@@ -82,7 +82,7 @@ def _factor(shape: str, *, at: datetime, hour: int, days: int, surges: dict[int,
     began = surges.get(hour // 24, at.hour + 1)
     at_work = at.weekday() in WORKDAYS
     factors = {
-        "growth": 1.004 ** (hour / 24),
+        "growth": float(1.004 ** (hour / 24)),
         "weekly": 2.0 if at.weekday() == 0 and at.hour in BATCH_HOURS else 1.0,
         "monthly": 2.5 if at.day == 1 and at.hour in BATCH_HOURS else 1.0,
         "random": 1.6 if at.hour in range(began, began + 2) else 1.0,

@@ -10,6 +10,7 @@ import polars as pl
 from flows.blasts import blasts_now
 from flows.estimating import estimates_of
 from flows.in_force import operator_limits, standing_limits
+from flows.proving import unproven
 from flows.runtime import Run, Runtime
 from flows.sustained import sustained_for
 from policy.activity import GONE, states
@@ -160,6 +161,7 @@ def _evidence(runtime: Runtime, settings: Settings, *, scene: _Scene, now: datet
             steering, moves=lately, proven_after=automation.canary.proven_after, now=now
         ),
         capacity=_capacity(runtime, settings),
+        unproven=unproven(runtime.database, settings, now=now),
         ingesters_changed_at=ingesters_changed_at(
             runtime.database, now=now, within=scene.rules.ring_settled
         ),

@@ -95,6 +95,9 @@ class Standing:
                 raised_at=at.filter("up").max(),
                 lowered_at=at.filter(~pl.col("up")).max(),
                 reversals=(pl.col("turns") & (at > pl.col("moment") - window)).sum().cast(pl.Int64),
+                # A lowering is taken back between two decisions, and here there is nothing between.
+                reverts=pl.lit(0, dtype=pl.Int64),
+                failed=pl.lit(0, dtype=pl.Int64),
             )
         )
 

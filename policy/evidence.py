@@ -37,6 +37,8 @@ class Evidence:
         canary_proven: the limits that the tenants who go first have proven.
         pins: LAYERS of the layer `pin`: what an operator's word holds in place.
         capacity: what the cluster can take.
+        unproven: why a backtest that is asked for does not speak for the rules; None when it does,
+            or when none is asked for.
         ingesters_changed_at: when their number last changed; None when it did not lately.
     """
 
@@ -52,6 +54,7 @@ class Evidence:
     canary_proven: Collection[str] = ()
     pins: pl.DataFrame = field(default_factory=lambda: empty(LAYERS))
     capacity: Capacity = field(default_factory=Capacity)
+    unproven: str | None = None
     ingesters_changed_at: datetime | None = None
 
 
@@ -84,4 +87,5 @@ def known(rows: pl.DataFrame, *, evidence: Evidence) -> pl.DataFrame:
         pl.col("directions").fill_null("both"),
         pl.col("first").fill_null(value=False),
         canary_proven=pl.col("limit").is_in(list(evidence.canary_proven)),
+        unproven=pl.lit(evidence.unproven, dtype=pl.String),
     )

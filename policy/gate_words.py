@@ -197,5 +197,6 @@ def _of_people(rules: Rules) -> dict[str, pl.Expr]:
         "observed": left("it is only observed"),
         "recommended": left("that is left to people"),
         "frozen": left("it is frozen"),
+        "backtest_needed": pl.concat_str(would, "unproven"),
         "canary_first": left("other tenants go first and have not proven it yet"),
     }

@@ -49,8 +49,10 @@ WITHHELD: Final = (
     "observed",
     "recommended",
     "frozen",
+    "backtest_needed",
     "canary_first",
 )
+MODES_THAT_MOVE: Final = ("auto", "canary")
 MODES_THAT_WAIT: Final = {"observe": "observed", "recommend": "recommended", "frozen": "frozen"}
 
 _SLACK: Final = 1e-9
@@ -205,6 +207,9 @@ def _left_to_people(rules: Rules) -> dict[str, pl.Expr]:
         "only_up": falls & (pl.col("directions") == "up"),
         "only_down": rises & (pl.col("directions") == "down"),
         **{reason: moves & (pl.col("mode") == mode) for mode, reason in MODES_THAT_WAIT.items()},
+        "backtest_needed": moves
+        & pl.col("mode").is_in(MODES_THAT_MOVE)
+        & pl.col("unproven").is_not_null(),
         "canary_first": moves
         & (pl.col("mode") == "canary")
         & ~pl.col("first")

@@ -65,8 +65,8 @@ MOVED_LIMITS: Final = """
     group by tenant, "limit"
 """
 INSERT_BACKTEST: Final = """
-    insert into backtests ("at", since, until, policy, passed, result, run_id)
-    values (?, ?, ?, ?, ?, ?, ?)
+    insert into backtests (id, "at", since, until, policy, passed, result, run_id)
+    select coalesce(max(id), 0) + 1, ?, ?, ?, ?, ?, ?, ? from backtests
     returning id
 """
 NEWEST_BACKTEST: Final = """

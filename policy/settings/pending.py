@@ -48,7 +48,6 @@ WITHOUT_EFFECT: Final[frozenset[str]] = frozenset(
         "alerting.webhooks.*.url",
         "auditLog.maxEntries",
         "auditLog.storageType",
-        "automation.requireBacktest",
         "circuitBreaker.autoConfig.enabled",
         "circuitBreaker.autoConfig.limitMultipliers.burstMultiplier",
         "circuitBreaker.autoConfig.limitMultipliers.queryRateMultiplier",

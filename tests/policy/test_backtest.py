@@ -294,6 +294,8 @@ def moves_of(done: list, *, now: datetime) -> pl.DataFrame:
                 max((at for at, up in own if up), default=None),
                 max((at for at, up in own if not up), default=None),
                 sum(at > now - 14 * DAY for at in turns),
+                0,
+                0,
             )
         )
     return pl.DataFrame(rows, schema=MOVES, orient="row")

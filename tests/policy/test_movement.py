@@ -204,6 +204,18 @@ AGREED = known("leanings", LEANINGS, 2)
             known("modes", MODES, "canary", "both", None, False) | {"canary_proven": {RATE}},
             "above_dead_band",
         ),
+        pytest.param(HIGH, {"unproven": "no backtest"}, "backtest_needed"),
+        pytest.param(LOW, AGREED | {"unproven": "no backtest"}, "backtest_needed"),
+        pytest.param(
+            HIGH,
+            known("modes", MODES, "canary", "both", None, True) | {"unproven": "no backtest"},
+            "backtest_needed",
+        ),
+        pytest.param(
+            HIGH,
+            known("modes", MODES, "recommend", "both", None, False) | {"unproven": "no backtest"},
+            "recommended",
+        ),
     ],
 )
 def test_what_keeps_a_limit_where_it_is(

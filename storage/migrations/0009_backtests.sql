@@ -1,6 +1,5 @@
-create sequence backtest_numbers;
 create table backtests (
-    id bigint primary key default nextval('backtest_numbers'),
+    id bigint primary key,
     "at" timestamptz not null,
     since timestamptz not null,
     until timestamptz not null,
