@@ -35,6 +35,7 @@ from deployments.commands.options import (
 from deployments.commands.pins import pin, pins, unpin
 from deployments.commands.query_log import query_log
 from deployments.commands.recommend import recommend
+from deployments.commands.risk import risk
 from deployments.commands.running import up
 from deployments.commands.sql import sql
 from deployments.commands.tenants import tenants
@@ -105,6 +106,7 @@ def mlo(
 app.command(rich_help_panel=RUNNING)(up)
 app.command(rich_help_panel=LOOKING)(tenants)
 app.command(rich_help_panel=LOOKING)(recommend)
+app.command(rich_help_panel=LOOKING)(risk)
 app.command(rich_help_panel=LOOKING)(explain)
 app.command(rich_help_panel=LOOKING)(whatif)
 app.command(rich_help_panel=LOOKING)(backtest)

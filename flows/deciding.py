@@ -8,10 +8,11 @@ from datetime import datetime
 import polars as pl
 
 from flows.blasts import blasts_now
-from flows.estimating import estimates_of
-from flows.in_force import operator_limits, standing_limits
+from flows.estimating import Estimated, estimated
+from flows.in_force import limits_of, operator_limits, standing_limits
 from flows.proving import unproven
 from flows.runtime import Run, Runtime
+from flows.standing import keep_standings
 from flows.sustained import sustained_for
 from policy.activity import GONE, states
 from policy.automation import modes
@@ -41,6 +42,7 @@ class _Scene:
     """What one run decides on: who is there, what they asked for, what was said before.
 
     Attributes:
+        estimated: what the history says, also of tenants out of scope.
         estimates: ESTIMATES of the tenants in scope.
         tenants: in scope.
         activity: STATES of all tenants.
@@ -51,6 +53,7 @@ class _Scene:
         rules: by which is decided.
     """
 
+    estimated: Estimated
     estimates: pl.DataFrame
     tenants: pl.Series
     members: pl.DataFrame
@@ -81,6 +84,14 @@ async def decide(
         flow=run.flow,
         moved=settings.mode == "prod",
     )
+    await keep_standings(
+        runtime,
+        found,
+        estimated=scene.estimated,
+        rules=scene.rules,
+        now=now,
+        moved=settings.mode == "prod",
+    )
     run.summary["decisions"] = dict(found.decisions.group_by("outcome").len().iter_rows())
     return found.decisions, news
 
@@ -90,16 +101,18 @@ def _scene(runtime: Runtime, settings: Settings, *, now: datetime) -> _Scene:
     ours = tuned(settings.limits)
     known = known_to_all(runtime.memory.versions, catalogue=catalogue_of(settings.limits))
     sized = {limit: signal for limit, signal in ours.items() if limit in known}
-    estimates = estimates_of(
+    activity = _activity(runtime, settings)
+    known_of_all = estimated(
         runtime.database,
         settings=settings,
         limits={**sized, SAMPLES_PER_REQUEST: SAMPLES_PER_REQUEST},
+        in_force=limits_of(runtime, activity["tenant"], limits=sized),
         now=now,
     )
+    estimates = known_of_all.estimates
     tenants = looked_after(
         pl.concat([estimates["tenant"], before["tenant"]]).unique(), settings=settings
     )
-    activity = _activity(runtime, settings)
     members = tiers(tenants, mapping=settings.tenant_tier_mapping)
     tier_rows = tier_layer(
         members,
@@ -124,6 +137,7 @@ def _scene(runtime: Runtime, settings: Settings, *, now: datetime) -> _Scene:
         lost = set_by_us.filter(is_ours)
         previous = _published(runtime, lost, optimized=optimized, tiers=tier_rows)
     return _Scene(
+        estimated=known_of_all,
         estimates=estimates.filter(in_scope_now),
         tenants=tenants,
         members=members,

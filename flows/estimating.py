@@ -1,14 +1,16 @@
-"""Estimate demand from the history: the days of all tenants, a few limits at a time."""
+"""Estimate demand and risk from the history: all tenants' days, a few limits at a time."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
 import polars as pl
 
-from policy.estimate import estimate, estimate_rules
+from policy.estimate import RISKS, estimate_daily, estimate_rules, probability
+from policy.estimate.daily import daily
 from policy.estimate.pressure import pressed
 from policy.frames import ESTIMATES, empty
 from policy.settings import Settings
@@ -23,15 +25,34 @@ NOT_ROLLED_UP: Final = timedelta(minutes=10)
 DAYS_AT_ONCE: Final = 350_000
 
 
-def estimates_of(
-    database: Database, *, settings: Settings, limits: Mapping[str, str], now: datetime
-) -> pl.DataFrame:
-    """ESTIMATES of every tenant with a history.
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Estimated:
+    """What the history says.
+
+    Attributes:
+        estimates: ESTIMATES of every tenant with a history.
+        risks: RISKS of the limits that these tenants have.
+    """
+
+    estimates: pl.DataFrame
+    risks: pl.DataFrame
+
+
+def estimated(
+    database: Database,
+    *,
+    settings: Settings,
+    limits: Mapping[str, str],
+    in_force: pl.DataFrame,
+    now: datetime,
+) -> Estimated:
+    """Estimate the demand on every limit, and how likely the limit in force is hit.
 
     Args:
         database: the history, rolled up.
         settings: window, strategy, spikes.
         limits: the signal that the demand on each limit is read from.
+        in_force: LIMITS that the tenants have; of what is not in it no risk is told.
         now: aware UTC.
     """
     rules = estimate_rules(settings)
@@ -42,14 +63,20 @@ def estimates_of(
             highest_hours(database, limits=part, by_day_hour=bool(rules.hour_factors)),
         )
 
+    estimates, risks = [empty(ESTIMATES)], [empty(RISKS)]
     batches = limit_batches(database, now=now, window=rules.window, limits=limits)
-    parts = [
-        _alone(estimate(portion, seasons=hours, rules=rules, now=now))
-        for known, hours in read_ahead(read, batches)
-        for portion in _portions(known)
-    ]
+    for known, hours in read_ahead(read, batches):
+        for portion in _portions(known):
+            rows = daily(portion, rules=rules, now=now)
+            found = _alone(estimate_daily(rows, seasons=hours, rules=rules))
+            had = in_force.join(found, on=["tenant", "limit"], how="semi")
+            estimates.append(found)
+            risks.append(_alone(probability(rows, estimates=found, limits=had)))
     refused = refused_since(database, since=now - NOT_ROLLED_UP, now=now)
-    return pressed(pl.concat([empty(ESTIMATES), *parts]).sort("tenant", "limit"), refused=refused)
+    return Estimated(
+        estimates=pressed(pl.concat(estimates).sort("tenant", "limit"), refused=refused),
+        risks=pl.concat(risks),
+    )
 
 
 def _portions(days: pl.DataFrame) -> Iterator[pl.DataFrame]:

@@ -48,12 +48,22 @@ def limits_in_force(
     names = sorted(limits)
     asked = (*names, frozenset(tenants))
     if asked not in known.found:
-        own = beneath(known.observed, tenants=tenants, limits=names)
-        ours = known.standing.filter(pl.col("tenant").is_in(tenants.implode()))
         if len(known.found) >= KEPT:
             known.found.clear()
-        known.found[asked] = overlaid(own, above=ours)
+        known.found[asked] = _put_together(known, tenants, names)
     return known.found[asked]
+
+
+def limits_of(runtime: Runtime, tenants: pl.Series, *, limits: Collection[str]) -> pl.DataFrame:
+    """LIMITS in force of just these limits, not remembered: for when all tenants are asked for."""
+    found = _put_together(_in_force(runtime), tenants, sorted(limits))
+    return found.filter(pl.col("limit").is_in(list(limits)))
+
+
+def _put_together(known: InForce, tenants: pl.Series, names: list[str]) -> pl.DataFrame:
+    own = beneath(known.observed, tenants=tenants, limits=names)
+    ours = known.standing.filter(pl.col("tenant").is_in(tenants.implode()))
+    return overlaid(own, above=ours)
 
 
 def _in_force(runtime: Runtime) -> InForce:

@@ -68,6 +68,7 @@ async def protect() -> None:
         )
         if settled:
             say([settled.line])
+            runtime.telemetry.revisions.labels(settled.outcome).inc()
             if settled.outcome == "confirmed":
                 runtime.telemetry.revision.set(settled.revision)
         using = await resources_now(runtime, settings, seen=seen, previous=previous)

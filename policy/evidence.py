@@ -15,6 +15,7 @@ from policy.capacity import Capacity
 from policy.frames import LAYERS, MOVES, UTC_TIME, empty
 from policy.leanings import LEANINGS
 from policy.pins import pinned
+from policy.standings import TARGETS
 
 CHANGED: Final = pl.Schema({"tenant": pl.String(), "limit": pl.String(), "changed_at": UTC_TIME})
 
@@ -65,10 +66,12 @@ class Recommended:
     Attributes:
         decisions: DECISIONS, sorted by tenant and limit.
         leanings: LEANINGS, for the next run.
+        targets: TARGETS, what each decision was heading for.
     """
 
     decisions: pl.DataFrame
     leanings: pl.DataFrame
+    targets: pl.DataFrame = field(default_factory=lambda: empty(TARGETS))
 
 
 def known(rows: pl.DataFrame, *, evidence: Evidence) -> pl.DataFrame:

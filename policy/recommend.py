@@ -23,6 +23,7 @@ from policy.movement import admitted, within_budget
 from policy.rules import Rules
 from policy.signals import INGESTION_BURST_SIZE, INGESTION_RATE, SAMPLES_PER_REQUEST
 from policy.sizing import by_demand, by_rate
+from policy.standings import targets
 from policy.steps import steps
 
 _KEYS: Final = ["tenant", "limit"]
@@ -77,6 +78,7 @@ def recommend(evidence: Evidence, *, rules: Rules, now: datetime) -> Recommended
     return Recommended(
         decisions=told.select(DECISIONS.names()).cast(DECISIONS),
         leanings=leaning(told, falls=told["falls"], before=evidence.leanings),
+        targets=targets(told),
     )
 
 

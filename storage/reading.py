@@ -13,9 +13,11 @@ import polars as pl
 
 from policy.activity import ACTIVITY
 from policy.frames import LAYERS, LIMITS, UTC_TIME
+from policy.standings import STANDINGS
 from storage.client import query
 from storage.decisions import STORED_DECISIONS
 from storage.limits import OBSERVED_LIMITS
+from storage.standings import READ_STANDINGS
 from storage.tenants import ACTIVITY_OF_TENANTS
 
 # One row per tenant and sized limit: what it asked for at last within the last hour, and what
@@ -109,6 +111,15 @@ def newest_decisions(url: str) -> pl.DataFrame:
         StorageError: see `layers`.
     """
     return _read(url, NEWEST_DECISIONS, schema=STORED_DECISIONS)
+
+
+def standings(url: str) -> pl.DataFrame:
+    """How each limit stood at the newest run of `optimize` (STANDINGS).
+
+    Raises:
+        StorageError: see `layers`.
+    """
+    return _read(url, READ_STANDINGS, schema=STANDINGS)
 
 
 def demand(url: str) -> pl.DataFrame:

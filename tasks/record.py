@@ -17,6 +17,7 @@ from storage.moves import record_moves, replace_leanings
 from storage.resources import append_resources
 from storage.rollups import roll_up
 from storage.samples import append_samples
+from storage.standings import replace_standings
 from storage.tenants import seen
 from tasks.retry import retry_policy
 from tasks.step import step
@@ -141,6 +142,17 @@ def record_reverts(
         record_decisions(database, decisions, run_id=run_id, flow=flow)
         record_moves(database, decisions, run_id=run_id)
         replace_layer(database, "optimized", optimized, run_id=run_id)
+
+
+@step(
+    name="record-standings",
+    task_run_name="record how {standings.height} limits stand",
+    **retry_policy(retries=3, timeout_seconds=30),
+)
+@threaded
+def record_standings(standings: pl.DataFrame, *, database: Database) -> None:
+    """Store how each limit stands (STANDINGS), in the place of how it stood."""
+    replace_standings(database, standings)
 
 
 @step(

@@ -18,6 +18,7 @@ from prometheus_client import (
 )
 
 from tasks.gauges import CacheLookups, MimirResources
+from tasks.quality import OwnQuality
 
 PREFIX: Final = "mimir_limit_optimizer"
 
@@ -84,6 +85,14 @@ class Telemetry:
             "The newest revision that every Mimir process confirmed.",
             registry=registry,
         )
+        self.revisions = Counter(
+            f"{PREFIX}_revisions",
+            "Published revisions by what became of them: confirmed, reverted, failed, …",
+            ["outcome"],
+            registry=registry,
+        )
+        self.quality = OwnQuality(prefix=PREFIX)
+        registry.register(self.quality)
         self.resources = MimirResources(prefix=PREFIX)
         registry.register(self.resources)
         registry.register(CacheLookups(prefix=PREFIX))

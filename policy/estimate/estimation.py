@@ -51,7 +51,17 @@ def estimate(
     Raises:
         ConfigError: the strategy is not known or does not answer as a strategy has to.
     """
-    rows = daily(days, rules=rules, now=now)
+    return estimate_daily(daily(days, rules=rules, now=now), seasons=seasons, rules=rules)
+
+
+def estimate_daily(
+    rows: pl.DataFrame, *, seasons: pl.DataFrame | None = None, rules: EstimateRules
+) -> pl.DataFrame:
+    """The same from days that are in order already (DAILY, as `policy.estimate.daily` gives them).
+
+    Raises:
+        ConfigError: as above.
+    """
     hours = highest_hours(
         empty(SEASONS) if seasons is None else seasons, hour_factors=rules.hour_factors
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import polars as pl
@@ -10,6 +11,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from flows import estimating
+from policy.frames import LIMITS as LIMITS_SCHEMA
 from policy.frames import SAMPLES
 from policy.settings import Settings
 from policy.signals import INGESTION_RATE, SERIES
@@ -19,6 +21,13 @@ from storage.samples import append_samples
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 LIMITS = {"ingestion_rate": INGESTION_RATE, "max_global_series_per_user": SERIES}
+
+
+HAD = pl.DataFrame(
+    [(tenant, limit, 250.0) for tenant in ("a", "b", "c") for limit in LIMITS],
+    schema=LIMITS_SCHEMA,
+    orient="row",
+)
 
 
 def rows_of_three_days() -> pl.DataFrame:
@@ -39,11 +48,21 @@ def test_a_history_read_in_portions_gives_the_estimates_of_the_whole(
     with Database.open(str(tmp_path / "history.duckdb"), clock=lambda: NOW) as database:
         append_samples(database, rows_of_three_days())
         roll_up(database, now=NOW, sustained_for=timedelta(minutes=35))
-        whole = estimating.estimates_of(database, settings=Settings(), limits=LIMITS, now=NOW)
+        reading = partial(
+            estimating.estimated,
+            database,
+            settings=Settings(),
+            limits=LIMITS,
+            in_force=HAD,
+            now=NOW,
+        )
+        whole = reading()
 
         monkeypatch.setattr(estimating, "DAYS_AT_ONCE", rows_at_once)
-        in_portions = estimating.estimates_of(database, settings=Settings(), limits=LIMITS, now=NOW)
+        in_portions = reading()
 
-    assert in_portions.height == 3 * len(LIMITS)
-    assert set(in_portions["days"]) == {3}
-    assert_frame_equal(in_portions, whole)
+    assert in_portions.estimates.height == 3 * len(LIMITS)
+    assert set(in_portions.estimates["days"]) == {3}
+    assert_frame_equal(in_portions.estimates, whole.estimates)
+    assert_frame_equal(in_portions.risks, whole.risks, check_row_order=False)
+    assert whole.risks["hit_days"].to_list() == [0] * 4 + [3] * 2

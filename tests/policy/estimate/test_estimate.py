@@ -353,11 +353,9 @@ def risk(peaks: list[float], *, limit: float, rules: EstimateRules = PLAIN) -> d
     days = days_of(peaks)
     limits = pl.DataFrame([("a", "ingestion_rate", limit)], schema=LIMITS, orient="row")
     found = probability(
-        days,
+        daily(days, rules=rules, now=NOW),
         estimates=estimate(days, rules=rules, now=NOW),
         limits=limits,
-        rules=rules,
-        now=NOW,
     )
     return found.row(0, named=True)
 
@@ -388,6 +386,7 @@ def test_a_limit_of_zero_is_not_at_risk() -> None:
     limits = pl.DataFrame([("a", "ingestion_rate", 0.0)], schema=LIMITS, orient="row")
     estimates = estimate(days, rules=RULES, now=NOW)
 
-    found = probability(days, estimates=estimates, limits=limits, rules=RULES, now=NOW)
+    rows = daily(days, rules=RULES, now=NOW)
+    found = probability(rows, estimates=estimates, limits=limits)
 
     assert found.is_empty()
