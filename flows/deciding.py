@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 import polars as pl
 
@@ -101,18 +102,18 @@ def _scene(runtime: Runtime, settings: Settings, *, now: datetime) -> _Scene:
     ours = tuned(settings.limits)
     known = known_to_all(runtime.memory.versions, catalogue=catalogue_of(settings.limits))
     sized = {limit: signal for limit, signal in ours.items() if limit in known}
-    activity = _activity(runtime, settings)
     known_of_all = estimated(
         runtime.database,
         settings=settings,
         limits={**sized, SAMPLES_PER_REQUEST: SAMPLES_PER_REQUEST},
-        in_force=limits_of(runtime, activity["tenant"], limits=sized),
+        in_force=partial(limits_of, runtime),
         now=now,
     )
     estimates = known_of_all.estimates
     tenants = looked_after(
         pl.concat([estimates["tenant"], before["tenant"]]).unique(), settings=settings
     )
+    activity = _activity(runtime, settings)
     members = tiers(tenants, mapping=settings.tenant_tier_mapping)
     tier_rows = tier_layer(
         members,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -43,7 +43,7 @@ def estimated(
     *,
     settings: Settings,
     limits: Mapping[str, str],
-    in_force: pl.DataFrame,
+    in_force: Callable[[pl.Series, Collection[str]], pl.DataFrame],
     now: datetime,
 ) -> Estimated:
     """Estimate the demand on every limit, and how likely the limit in force is hit.
@@ -52,7 +52,8 @@ def estimated(
         database: the history, rolled up.
         settings: window, strategy, spikes.
         limits: the signal that the demand on each limit is read from.
-        in_force: LIMITS that the tenants have; of what is not in it no risk is told.
+        in_force: gives the LIMITS that these tenants have of these limits; of what it leaves out
+            no risk is told.
         now: aware UTC.
     """
     rules = estimate_rules(settings)
@@ -69,13 +70,15 @@ def estimated(
         for portion in _portions(known):
             rows = daily(portion, rules=rules, now=now)
             found = _alone(estimate_daily(rows, seasons=hours, rules=rules))
-            had = in_force.join(found, on=["tenant", "limit"], how="semi")
+            had = in_force(found["tenant"].unique(), set(found["limit"])).join(
+                found, on=["tenant", "limit"], how="semi"
+            )
             estimates.append(found)
             risks.append(_alone(probability(rows, estimates=found, limits=had)))
     refused = refused_since(database, since=now - NOT_ROLLED_UP, now=now)
     return Estimated(
         estimates=pressed(pl.concat(estimates).sort("tenant", "limit"), refused=refused),
-        risks=pl.concat(risks),
+        risks=pl.concat(risks).sort("tenant", "limit"),
     )
 
 

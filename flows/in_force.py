@@ -54,7 +54,7 @@ def limits_in_force(
     return known.found[asked]
 
 
-def limits_of(runtime: Runtime, tenants: pl.Series, *, limits: Collection[str]) -> pl.DataFrame:
+def limits_of(runtime: Runtime, tenants: pl.Series, limits: Collection[str]) -> pl.DataFrame:
     """LIMITS in force of just these limits, not remembered: for when all tenants are asked for."""
     found = _put_together(_in_force(runtime), tenants, sorted(limits))
     return found.filter(pl.col("limit").is_in(list(limits)))

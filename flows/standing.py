@@ -39,7 +39,7 @@ async def keep_standings(
         found.targets,
         estimates=estimated.estimates,
         risks=estimated.risks,
-        limits=limits_of(runtime, tenants, limits=rules.limits),
+        limits=limits_of(runtime, tenants, rules.limits),
         rules=rules,
         now=now,
     )

@@ -22,10 +22,14 @@ def why() -> pl.Expr:
             .otherwise(pl.lit("refused yesterday"))
         ),
         pl.when(likely_hit()).then(
-            pl.concat_str(
-                pl.lit("too low on "),
-                grouped(pl.col("hit_days").cast(pl.Float64)),
-                pl.lit(" days that were"),
+            pl.when(pl.col("hit_days") == 1)
+            .then(pl.lit("too low for 1 day of the past"))
+            .otherwise(
+                pl.concat_str(
+                    pl.lit("too low for "),
+                    grouped(pl.col("hit_days").cast(pl.Float64)),
+                    pl.lit(" days of the past"),
+                )
             )
         ),
         pl.when(pl.col("utilisation") > FULL).then(pl.lit("nearly full")),

@@ -67,7 +67,7 @@ def risk(  # noqa: PLR0913 - the options of a command line
     """List every limit, the one at most risk first, and grade the whole.
 
     Critical is what was refused since yesterday or is likely hit within a day, a warning what is
-    nearly full or far too high. It is as of the newest run of optimize.
+    nearly full or far too high. It is as of the newest run of optimize, before its own changes.
     """
     if over and under:
         raise typer.BadParameter("--over and --under exclude each other; give one of them")
@@ -136,15 +136,14 @@ def _told(found: pl.DataFrame) -> pl.DataFrame:
 
 
 def _summary(known: pl.DataFrame) -> str:
-    """`grade C (65 %): of 20 tenants 3 critical, 6 warning, 9 ok, 2 unknown`."""
+    """`grade C (65 %) at 10:40 UTC: of 20 tenants 3 critical, 6 warning, 9 ok, 2 unknown`."""
     whole = grade(known)
+    judged = known["at"].dt.strftime("%H:%M UTC").max()
     counts = ", ".join(f"{number} {severity}" for severity, number in whole.tenants.items())
     if whole.score is None:
-        return f"no grade: no tenant can be judged yet; {counts}"
-    return (
-        f"grade {whole.letter} ({whole.score * 100:.0f} %): of {sum(whole.tenants.values())} "
-        f"tenants {counts}"
-    )
+        return f"no grade at {judged}: no tenant can be judged yet; {counts}"
+    of_all = f"of {sum(whole.tenants.values())} tenants {counts}"
+    return f"grade {whole.letter} ({whole.score * 100:.0f} %) at {judged}: {of_all}"
 
 
 def _print(snippet: Snippet) -> None:

@@ -9,8 +9,23 @@ import polars as pl
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
+from policy.frames import DECISIONS
 from policy.resources import RESOURCES
 from tasks.telemetry import Telemetry
+from tests.policy.stood import standing, standings_of
+
+FLAPS = ("withheld", "flapping")
+
+
+STOOD = standing("a", utilisation=0.5, confidence=0.9)
+DECIDED = pl.DataFrame(
+    [
+        dict.fromkeys(DECISIONS.names())
+        | {"tenant": tenant, "limit": "ingestion_rate", "outcome": outcome, "reason": reason}
+        for tenant, outcome, reason in (("a", "raise", "above_dead_band"), ("b", *FLAPS))
+    ],
+    schema=DECISIONS,
+)
 
 
 @pytest.fixture
@@ -25,6 +40,9 @@ def test_our_metrics_pass_the_linter_of_prometheus(promtool: str) -> None:
     telemetry.last_reconcile.labels("protect").set(1.0)
     telemetry.errors.labels("protect").inc()
     telemetry.limits_applied.labels("ingestion_rate").inc()
+    telemetry.reverts.labels("ingestion_rate").inc()
+    telemetry.revisions.labels("confirmed").inc()
+    telemetry.quality.show(standings_of(STOOD), decisions=DECIDED, changed=DECIDED)
     names = ("up", "cpu_cores", "memory_bytes", "disk_bytes", "ingester_max_series", "restarts")
     seen = [("ingester-0", "ingester", resource, 1.0, 2.0) for resource in names]
     telemetry.resources.show(pl.DataFrame(seen, schema=RESOURCES, orient="row"))
