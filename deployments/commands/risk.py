@@ -138,7 +138,7 @@ def _told(found: pl.DataFrame) -> pl.DataFrame:
 def _summary(known: pl.DataFrame) -> str:
     """`grade C (65 %) at 10:40 UTC: of 20 tenants 3 critical, 6 warning, 9 ok, 2 unknown`."""
     whole = grade(known)
-    judged = known["at"].dt.strftime("%H:%M UTC").max()
+    judged = str(known["at"].dt.strftime("%H:%M UTC").max())
     counts = ", ".join(f"{number} {severity}" for severity, number in whole.tenants.items())
     if whole.score is None:
         return f"no grade at {judged}: no tenant can be judged yet; {counts}"
