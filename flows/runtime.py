@@ -19,6 +19,7 @@ import polars as pl
 from prefect.runtime import flow_run
 
 from flows.vitals import Vitals
+from policy.clocks import MEND, Skew, skew
 from policy.errors import ConfigError, OptimizerError
 from policy.scrape import Scrape
 from policy.settings import Settings
@@ -65,6 +66,7 @@ class Memory:
         refused: why the newest plan was refused, so that it is said once.
         blasting: the tenants that blasted in the newest look, so that each is told once.
         noted: when tenants were noted as seen, and which.
+        skew: the clocks that differed from ours in the newest look, so that it is said once.
         usual: what is usual for each tenant, and the number of the bucket it was asked for in.
     """
 
@@ -81,6 +83,7 @@ class Memory:
     blasting: frozenset[str] = frozenset()
     usual: tuple[int, pl.DataFrame] | None = None
     noted: tuple[datetime, frozenset[str]] | None = None
+    skew: Skew | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -191,7 +194,18 @@ async def look(runtime: Runtime, settings: Settings) -> Scrape:
         _answered(runtime, coverage=0.0)
         raise
     _answered(runtime, coverage=seen.coverage)
+    _tell_skew(runtime, seen)
     return seen
+
+
+def _tell_skew(runtime: Runtime, seen: Scrape) -> None:
+    """Say once that clocks differ, and once that it is over."""
+    before, found = runtime.memory.skew, skew(seen.ahead)
+    if found is not None and not found.same_as(before):
+        _log.warning("%s: %s", found.words, MEND)
+    if before is not None and found is None:
+        _log.warning("the clocks agree again")
+    runtime.memory.skew = found
 
 
 def _answered(runtime: Runtime, *, coverage: float) -> None:

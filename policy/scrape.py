@@ -223,6 +223,7 @@ class Scrape:
         answered: the names of the pods whose page was read.
         failed: the names of the pods whose page was not, with one line each that says why.
         addresses: base URLs by pod name, of those that can be asked more than their metrics.
+        ahead: seconds that the clock of each who was asked is ahead of ours, where it said.
         second_hand: the readings went through a Prometheus, which may keep only some families.
     """
 
@@ -231,6 +232,7 @@ class Scrape:
     answered: tuple[str, ...]
     failed: Mapping[str, str]
     addresses: Mapping[str, str] = field(default_factory=dict)
+    ahead: Mapping[str, float] = field(default_factory=dict)
     second_hand: bool = False
 
     @property

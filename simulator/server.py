@@ -47,6 +47,11 @@ class Server(ThreadingHTTPServer):
         """Where it listens; a process's base URL is this, a slash and the process's name."""
         return f"http://{_HOST}:{self.server_address[1]}"
 
+    @property
+    def now(self) -> float:
+        """The time of the cluster, seconds since the epoch."""
+        return self._cluster.now
+
     def answer(self, request: Request) -> Answer:
         """Answer one request."""
         with self._lock:
@@ -108,6 +113,10 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(Answer(status=400, body="a body of at most 64 KiB is needed\n"))
             return
         self._serve(self.rfile.read(int(length)))
+
+    def date_time_string(self, timestamp: float | None = None) -> str:
+        """The time of the cluster, as the Date of its answers."""
+        return super().date_time_string(self.server.now if timestamp is None else timestamp)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
         """Say nothing: a page a second is not news."""

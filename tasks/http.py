@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Collection, Mapping
+from datetime import datetime
 from email.utils import parsedate_to_datetime
 from functools import cache
 from typing import Final
@@ -196,6 +197,20 @@ async def get(
     if response.status_code not in allow:
         check(response)
     return response
+
+
+def ahead_seconds(response: httpx.Response, *, at: datetime) -> float | None:
+    """How far the other side's clock is ahead of ours, by its Date; None where it has none.
+
+    Args:
+        response: an answer that comes from there and from no cache.
+        at: our time when its headers were here, aware UTC.
+    """
+    try:
+        told_at = parsedate_to_datetime(response.headers.get("Date", ""))
+        return (told_at - at).total_seconds()
+    except (TypeError, ValueError):
+        return None
 
 
 def shown(url: httpx.URL) -> str:

@@ -25,7 +25,7 @@ from policy.frames import READINGS, empty
 from policy.scrape import FAMILIES, Pod, Scrape
 from policy.settings.performance import BatchProcessing
 from tasks.exposition import UnreadablePage, read_pages
-from tasks.http import check, failure, shown
+from tasks.http import ahead_seconds, check, failure, shown
 from tasks.packing import Packed, packed, text_size, unpacked
 
 READ_AT_ONCE_BYTES: Final = 8 * 2**20  # of text
@@ -59,6 +59,7 @@ async def scrape(
     known = {pod.name: pod for pod in reversed(pods)}
     names = tuple(dict.fromkeys(pod.name for pod in pods))
     failed: dict[str, str] = {}
+    ahead: dict[str, float] = {}
     readings = [empty(READINGS)]
     limits = batching if batching.enabled else _AS_USUAL
     waiting = _Waiting(most_requests=limits.max_concurrent)
@@ -75,6 +76,8 @@ async def scrape(
                 failed[pod.name] = " ".join(str(error).split())
             else:
                 waiting.took(page)
+                if page.ahead is not None:
+                    ahead[pod.name] = page.ahead
                 return page
             return None
 
@@ -100,16 +103,18 @@ async def scrape(
         answered=tuple(name for name in names if name not in failed),
         failed={name: failed[name] for name in names if name in failed},
         addresses={name: known[name].url for name in names},
+        ahead=ahead,
     )
 
 
 @dataclass(frozen=True, slots=True)
 class _Page:
-    """The page of one pod as it came, and the moment its answer began."""
+    """The page of one pod as it came, when its answer began, and how far its clock is ahead."""
 
     pod: str
     packed: Packed
     at: datetime
+    ahead: float | None
 
 
 class _Waiting:
@@ -147,7 +152,8 @@ async def _page(pod: Pod, *, client: httpx.AsyncClient, clock: Callable[[], date
         async with client.stream("GET", url, headers=_TEXT) as response:
             at = clock()
             check(response)
-            return _Page(pod.name, await packed(response), at)
+            ahead = ahead_seconds(response, at=at)
+            return _Page(pod.name, await packed(response), at, ahead)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise failure(error, url=url) from error
 

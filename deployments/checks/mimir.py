@@ -15,6 +15,7 @@ from deployments.checks.discovery import find_pods
 from deployments.checks.in_force import NAME as IN_FORCE
 from deployments.checks.in_force import check_in_force
 from policy import scrape as families
+from policy.clocks import MEND, SKEWED_SECONDS, skew
 from policy.errors import ConfigError, OptimizerError
 from policy.figures import figure
 from policy.scrape import Scrape
@@ -69,6 +70,7 @@ async def check_mimir(settings: Settings) -> list[Check]:
         _demand(seen, kind="distributor"),
         _demand(seen, kind="ingester"),
         _reloads(seen),
+        _clocks(seen),
         _overrides(overrides),
         _defaults(defaults),
         _version(version),
@@ -122,6 +124,17 @@ def _demand(seen: Scrape, *, kind: str) -> Check:
         mend=f"let every {kind} be found, each by its own address: list it in mimir.endpoints, or "
         "name its Service in metricsDiscovery.serviceNames",
     )
+
+
+def _clocks(seen: Scrape) -> Check:
+    """Every process has the time that we have."""
+    name = "mimir clocks"
+    if not seen.ahead:
+        return skipped(name, "no process tells its time")
+    found = skew(seen.ahead)
+    if found is not None:
+        return warning(name, found.words, mend=MEND)
+    return ok(name, f"{len(seen.ahead)} processes agree with ours within {SKEWED_SECONDS:g} s")
 
 
 def _reloads(seen: Scrape) -> Check:

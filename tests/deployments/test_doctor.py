@@ -72,6 +72,7 @@ async def test_a_healthy_cluster_passes_every_check(
     assert checks["mimir reads our file"].outcome == "skipped"
     assert checks["mimir distributors"].found.startswith("2 of 6 processes")
     assert checks["mimir ingesters"].found.startswith("3 of 6 processes")
+    assert checks["mimir clocks"].found == "6 processes agree with ours within 30 s"
 
 
 async def test_our_file_is_known_to_be_read_by_the_limits_that_it_holds(
@@ -94,6 +95,20 @@ async def test_our_file_is_known_to_be_read_by_the_limits_that_it_holds(
     assert unread["mimir reads our file"].outcome == "warning"
     assert "12,345" in unread["mimir reads our file"].found
     assert read["mimir reads our file"].outcome == "ok"
+
+
+async def test_a_clock_that_differs_is_a_warning_with_the_way_out(environ: dict[str, str]) -> None:
+    plan = Plan(tenants=roster(2, seed=1), runtime_files=[])
+    cluster = Cluster(plan, clock=lambda: time.time() + 305)
+
+    with running(cluster) as server:
+        checks = await examined(environ, *endpoints(int(server.url.rpartition(":")[2])))
+
+    clocks = checks["mimir clocks"]
+    assert clocks.outcome == "warning"
+    assert clocks.found.startswith("our clock is 30")
+    assert clocks.found.endswith(" s behind those of 6 processes")
+    assert clocks.mend == "let NTP set the clocks of both machines"
 
 
 async def test_a_refused_runtime_file_is_a_failure(

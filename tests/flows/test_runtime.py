@@ -9,11 +9,12 @@ from datetime import UTC, datetime
 import pytest
 from prometheus_client import CollectorRegistry
 
-from flows.runtime import Memory, Runtime, current, install
+from flows.runtime import Memory, Runtime, current, install, look
 from flows.vitals import Vitals
 from flows.words import publication_lines
 from policy.errors import ConfigError
-from policy.frames import CHANGES, empty
+from policy.frames import CHANGES, READINGS, empty
+from policy.scrape import Scrape
 from policy.settings import Settings
 from storage.database import Database
 from storage.errors import StorageUnavailable
@@ -61,6 +62,28 @@ def test_a_full_disk_does_not_hide_why_a_run_failed(
 
     assert "the run of protect was not recorded: no space left" in caplog.text
     assert runtime.vitals.flows["protect"].problem == "nobody answered"
+
+
+async def test_clocks_that_differ_are_told_once_and_once_that_they_agree_again(
+    runtime: Runtime, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    looks = iter([{"a": 0.0}, {"a": 90.0}, {"a": 91.0}, {"a": -1.0}, {"a": 0.0}])
+
+    async def collect(*_: object, **__: object) -> Scrape:
+        readings = empty(READINGS)
+        return Scrape(at=NOON, readings=readings, answered=("a",), failed={}, ahead=next(looks))
+
+    monkeypatch.setattr("flows.runtime.collect", collect)
+    monkeypatch.setattr(logging.getLogger("flows"), "propagate", True)
+
+    told = []
+    for _ in range(5):
+        caplog.clear()
+        await look(runtime, Settings())
+        told.append([record.getMessage() for record in caplog.records])
+
+    behind = "our clock is 90 s behind that of 1 process: let NTP set the clocks of both machines"
+    assert told == [[], [behind], [], ["the clocks agree again"], []]
 
 
 def test_a_flow_outside_the_resident_process_says_where_it_runs() -> None:

@@ -81,6 +81,23 @@ async def test_the_metrics_page_is_asked_for_packed_and_as_text() -> None:
     assert len(tenants) == 12
 
 
+async def test_how_far_a_pods_clock_is_ahead_is_told_by_its_date() -> None:
+    """The answers begin one and two seconds after noon; a Date that is none tells nothing."""
+    dates = {
+        "http://x:1": "Sun, 01 Mar 2026 12:01:01 GMT",
+        "http://y:1": "noon",
+    }
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        date = dates.get(f"http://{request.url.netloc.decode()}")
+        return httpx.Response(200, content=PAGE, headers={"Date": date} if date else {})
+
+    found = await scraped(handler, "http://x:1", "http://y:1", "http://z:1")
+
+    assert found.ahead == {"http://x:1": 60.0}
+    assert found.coverage == 1.0
+
+
 def refuse(request: httpx.Request) -> httpx.Response:
     raise httpx.ConnectError("connection refused", request=request)
 
