@@ -20,16 +20,13 @@ from storage.limits import OBSERVED_LIMITS
 from storage.standings import READ_STANDINGS
 from storage.tenants import ACTIVITY_OF_TENANTS
 
-# One row per tenant and sized limit: what it asked for at last within the last hour, and what
-# it may. Null where that is not known.
+# What each tenant asked for at last within the last hour.
 DEMAND: Final = pl.Schema(
     {
         "tenant": pl.String(),
-        "last_seen": UTC_TIME,
-        "limit": pl.String(),
+        "signal": pl.String(),
         "demand": pl.Float64(),
         "demand_at": UTC_TIME,
-        "value": pl.Float64(),
     }
 )
 
@@ -54,32 +51,16 @@ LAST_DOCUMENT: Final = """
     order by revision desc limit 1
 """
 DEMAND_NOW: Final = """
-    with asked as (
-        select unnest(
-            ['ingestion_rate', 'ingestion_burst_size', 'max_global_series_per_user']
-        ) as "limit"
-    ),
-    demand as (
-        select tenant, signal, arg_max(value, "at") as demand, max("at") as demand_at
-        from samples
-        where "at" >= now() - interval '1 hour' and signal in (select "limit" from asked)
-        group by tenant, signal
-    )
-    select
-        tenants.tenant,
-        tenants.last_seen,
-        asked."limit",
-        demand.demand,
-        demand.demand_at,
-        coalesce(allowed.value, cluster.value) as value
-    from tenants
-    cross join asked
-    left join demand on demand.tenant = tenants.tenant and demand.signal = asked."limit"
-    left join v_tenant_limits as allowed
-        on allowed.tenant = tenants.tenant and allowed.limit_name = asked."limit"
-    left join limits_observed as cluster
-        on cluster.tenant = '' and cluster.limit_name = asked."limit"
-    order by tenants.tenant, asked."limit"
+    select tenant, signal, arg_max(value, "at") as demand, max("at") as demand_at
+    from samples
+    where "at" >= now() - interval '1 hour'
+    group by tenant, signal
+    order by tenant, signal
+"""
+PUBLISHED: Final = """
+    select tenant, limit_name as "limit", value from v_tenant_limits
+    where value is not null
+    order by tenant, "limit"
 """
 
 
@@ -123,12 +104,21 @@ def standings(url: str) -> pl.DataFrame:
 
 
 def demand(url: str) -> pl.DataFrame:
-    """What every tenant asks for and may, of each limit that is sized by demand (DEMAND).
+    """What every tenant asked for at last (DEMAND).
 
     Raises:
         StorageError: see `layers`.
     """
     return _read(url, DEMAND_NOW, schema=DEMAND)
+
+
+def in_force(url: str) -> pl.DataFrame:
+    """The LIMITS of tenants of which anybody set one, ours over the operator's.
+
+    Raises:
+        StorageError: see `layers`.
+    """
+    return _read(url, PUBLISHED, schema=LIMITS)
 
 
 def activity(url: str) -> pl.DataFrame:

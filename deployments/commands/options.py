@@ -69,6 +69,19 @@ def say(line: str) -> None:
     typer.echo(line, err=True)
 
 
+def refuse_unknown_limit(limit: str, *, known: Collection[str]) -> None:
+    """Refuse a limit that nobody knows, and name the nearest.
+
+    Raises:
+        ConfigError: it is none.
+    """
+    if limit in known:
+        return
+    near = get_close_matches(limit, known, n=1, cutoff=0.5)
+    way_out = f"did you mean {near[0]}?" if near else "`mlo limits` lists all"
+    raise ConfigError(f"nothing is known of a limit {limit!r}; {way_out}")
+
+
 def refuse_unknown(tenant: str, *, known: Collection[str]) -> None:
     """Refuse a tenant of which nothing is known, and name the nearest that are.
 

@@ -5,14 +5,20 @@ from __future__ import annotations
 import asyncio
 import re
 import sys
-from difflib import get_close_matches
 from fnmatch import translate
 from typing import Annotated, Final
 
 import polars as pl
 import typer
 
-from deployments.commands.options import Code, ConfigOption, OutputOption, say, settings_of
+from deployments.commands.options import (
+    Code,
+    ConfigOption,
+    OutputOption,
+    refuse_unknown_limit,
+    say,
+    settings_of,
+)
 from deployments.output import Column, Format, show
 from deployments.snippet import Snippet, snippet_of
 from policy.errors import ConfigError
@@ -100,11 +106,8 @@ def _chosen(
     found = by_risk(known)
     if limit is not None:
         found = found.filter(limit=limit)
-        names = sorted(known["limit"].unique())
-        if found.is_empty() and known.height:
-            near = get_close_matches(limit, names, n=1, cutoff=0.5)
-            way_out = f"did you mean {near[0]}?" if near else f"judged are {', '.join(names)}"
-            raise ConfigError(f"nothing is known of a limit {limit!r}; {way_out}")
+        if known.height:
+            refuse_unknown_limit(limit, known=known["limit"].unique().sort().to_list())
     if tenant is not None:
         pattern = re.compile(translate(tenant))
         ids = [each for each in found["tenant"].unique() if pattern.match(each)]

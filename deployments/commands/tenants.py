@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Annotated, Final
 
 import polars as pl
+import typer
 
-from deployments.commands.options import ConfigOption, OutputOption, say, settings_of
+from deployments.commands.options import (
+    ConfigOption,
+    OutputOption,
+    refuse_unknown_limit,
+    say,
+    settings_of,
+)
 from deployments.output import Column, Format, show
 from policy.activity import states
 from policy.catalogue import unlimited_at_zero
+from policy.effective import beneath, overlaid
 from policy.figures import grouped
 from policy.settings import Settings
 from policy.signals import INGESTION_BURST_SIZE, INGESTION_RATE, SERIES
 from policy.tenancy import tiers
+from policy.tuned import catalogue_of, tuned
 from storage import reading
 
 HEADINGS: Final = {
@@ -26,81 +36,112 @@ FIRST: Final = ("tenant", "tier", "state", "used_percent", "used_of", "last_seen
 LEAST_FRESH: Final = timedelta(minutes=5)
 INTERVALS_FRESH: Final = 3
 
+LimitsOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--limit", metavar="LIMIT", help="These limits, rather than rate, burst and series."
+    ),
+]
 
-def tenants(config: ConfigOption = None, output: OutputOption = Format.TABLE) -> None:
+
+def tenants(
+    limit: LimitsOption = None,
+    config: ConfigOption = None,
+    output: OutputOption = Format.TABLE,
+) -> None:
     """List the tenants: demand and limit, the fullest first."""
     settings = settings_of(config)
-    fresh = max(LEAST_FRESH, INTERVALS_FRESH * settings.protect_interval)
-    demand = reading.demand(settings.storage.url)
-    if demand.is_empty():
+    url = settings.storage.url
+    limits = tuple(dict.fromkeys(limit or HEADINGS))
+    catalogue = catalogue_of(settings.limits)
+    for name in limits:
+        refuse_unknown_limit(name, known=catalogue)
+    signals = {name: tuned(settings.limits).get(name, name) for name in limits}
+    seen, scoping = reading.activity(url), settings.tenant_scoping
+    if seen.is_empty():
         say("no tenant was seen yet; `mlo up` looks every protectInterval")
-    scoping = settings.tenant_scoping
-    activity = states(
-        reading.activity(settings.storage.url),
-        inactive_after=scoping.inactive_after,
-        gone_after=scoping.gone_after,
-    )
+    own = beneath(reading.observed(url), tenants=seen["tenant"], limits=limits)
     found = used(
-        demand, activity=activity, settings=settings, fresh_since=datetime.now(UTC) - fresh
+        reading.demand(url),
+        signals=signals,
+        in_force=overlaid(own, above=reading.in_force(url)),
+        activity=seen.select("tenant", "last_seen").join(
+            states(seen, inactive_after=scoping.inactive_after, gone_after=scoping.gone_after),
+            on="tenant",
+        ),
+        settings=settings,
+        fresh_since=datetime.now(UTC)
+        - max(LEAST_FRESH, INTERVALS_FRESH * settings.protect_interval),
     )
-    show(found, form=output, columns=_columns(settings), table=_told(found))
+    endless = unlimited_at_zero(catalogue)
+    show(
+        found,
+        form=output,
+        columns=_columns(settings, limits=limits),
+        table=_told(found, limits=limits, endless=endless),
+    )
 
 
 def used(
-    demand: pl.DataFrame, *, activity: pl.DataFrame, settings: Settings, fresh_since: datetime
+    demand: pl.DataFrame,
+    *,
+    signals: Mapping[str, str],
+    in_force: pl.DataFrame,
+    activity: pl.DataFrame,
+    settings: Settings,
+    fresh_since: datetime,
 ) -> pl.DataFrame:
     """One row per tenant, the one that is nearest to a limit first.
 
     Args:
         demand: `storage.reading.DEMAND`.
-        activity: STATES of the tenants.
-        settings: for the tier of each tenant.
+        signals: the limits to tell of, each with the signal that its demand is read from.
+        in_force: LIMITS.
+        activity: tenant, last_seen, state.
+        settings: for the tier of each tenant, and for which limits 0 means unlimited.
         fresh_since: older demand is not the demand now, and null.
 
     Returns:
         tenant, tier, state, used_percent (the highest), used_of (of which limit), last_seen, and
-        of each sized limit `…_demand`, `…_limit` and `…_used_percent`.
+        of each limit `…_demand`, `…_limit` and `…_used_percent`.
     """
-    unlimited = pl.col("limit").is_in(list(unlimited_at_zero())) & (pl.col("value") == 0)
-    now = pl.when(pl.col("demand_at") >= fresh_since).then("demand")
-    rows = demand.with_columns(
-        demand=now,
-        used_percent=pl.when(~unlimited & (pl.col("value") > 0)).then(
-            (now / pl.col("value") * 100).round(2)
-        ),
+    asked = demand.filter(pl.col("demand_at") >= fresh_since)
+    endless = unlimited_at_zero(catalogue_of(settings.limits))
+    found = tiers(activity["tenant"], mapping=settings.tenant_tier_mapping).join(
+        activity, on="tenant"
     )
-    of_limits = [
-        rows.filter(limit=limit).select(
-            "tenant",
-            pl.col("demand").alias(f"{limit}_demand"),
-            pl.col("value").alias(f"{limit}_limit"),
-            pl.col("used_percent").alias(f"{limit}_used_percent"),
+    for limit, signal in signals.items():
+        bounded = pl.col("value") > 0 if limit in endless else pl.col("value") >= 0
+        percent = (pl.col("demand") / pl.col("value") * 100).round(2)
+        of_limit = (
+            found.select("tenant")
+            .join(asked.filter(signal=signal), on="tenant", how="left")
+            .join(in_force.filter(limit=limit), on="tenant", how="left")
+            .select(
+                "tenant",
+                pl.col("demand").alias(f"{limit}_demand"),
+                pl.col("value").alias(f"{limit}_limit"),
+                pl.when(bounded & percent.is_finite()).then(percent).alias(f"{limit}_used_percent"),
+            )
         )
-        for limit in HEADINGS
-    ]
-    fullest = rows.group_by("tenant").agg(
-        pl.col("last_seen").max(),
-        used_of=pl.col("limit").sort_by("used_percent", nulls_last=True, descending=True).first(),
-        used_percent=pl.col("used_percent").max(),
-    )
-    found = tiers(fullest.get_column("tenant"), mapping=settings.tenant_tier_mapping).join(
-        fullest, on="tenant"
-    )
-    found = found.join(activity, on="tenant", how="left")
-    for of_limit in of_limits:
         found = found.join(of_limit, on="tenant", how="left")
-    known = pl.col("used_percent").is_not_null()
+    names = list(signals)
+    shares = pl.concat_list(f"{name}_used_percent" for name in names)
     return (
-        found.with_columns(used_of=pl.when(known).then("used_of"))
-        .select(
-            *FIRST,
-            pl.selectors.exclude(*FIRST),
+        found.with_columns(used_percent=pl.max_horizontal(f"{name}_used_percent" for name in names))
+        .with_columns(
+            used_of=pl.when(pl.col("used_percent").is_not_null()).then(
+                shares.list.arg_max().replace_strict(
+                    dict(enumerate(names)), default=None, return_dtype=pl.String
+                )
+            )
         )
+        .select(*FIRST, pl.selectors.exclude(*FIRST))
         .sort("used_percent", "tenant", descending=[True, False], nulls_last=True)
     )
 
 
-def _columns(settings: Settings) -> list[Column]:
+def _columns(settings: Settings, *, limits: Sequence[str]) -> list[Column]:
     tier = (
         [Column(name="tier", heading="tier", missing="-")] if settings.tenant_tier_mapping else []
     )
@@ -109,30 +150,33 @@ def _columns(settings: Settings) -> list[Column]:
         *tier,
         Column(name="state", heading="state"),
         Column(name="used", heading="used"),
-        *(Column(name=limit, heading=heading) for limit, heading in HEADINGS.items()),
+        *(Column(name=limit, heading=HEADINGS.get(limit, limit)) for limit in limits),
         Column(name="last_seen", heading="last seen (UTC)"),
     ]
 
 
-def _told(found: pl.DataFrame) -> pl.DataFrame:
+def _told(found: pl.DataFrame, *, limits: Sequence[str], endless: Collection[str]) -> pl.DataFrame:
     """The demand beside the limit, as in `10,310 of 13,000`."""
     percent = pl.col("used_percent").round(0)
-    of = pl.col("used_of").replace_strict(HEADINGS, default=None, return_dtype=pl.String)
+    headings = {limit: HEADINGS.get(limit, limit) for limit in limits}
+    of = pl.col("used_of").replace_strict(headings, default=None, return_dtype=pl.String)
     return found.with_columns(
         pl.when(percent.is_not_null())
         .then(pl.concat_str(grouped(percent), pl.lit(" % of "), of))
         .alias("used"),
         *(
-            pl.concat_str(grouped(pl.col(f"{limit}_demand")), pl.lit(" of "), _may(limit)).alias(
-                limit
-            )
-            for limit in HEADINGS
+            pl.concat_str(
+                grouped(pl.col(f"{limit}_demand")),
+                pl.lit(" of "),
+                _may(limit, without_end=limit in endless),
+            ).alias(limit)
+            for limit in limits
         ),
     )
 
 
-def _may(limit: str) -> pl.Expr:
+def _may(limit: str, *, without_end: bool) -> pl.Expr:
     value = pl.col(f"{limit}_limit")
-    if limit not in unlimited_at_zero():
+    if not without_end:
         return grouped(value)
     return pl.when(value == 0).then(pl.lit("unlimited")).otherwise(grouped(value))

@@ -299,6 +299,30 @@ def test_the_table_of_tenants_calls_unknown_what_is_not_known() -> None:
 
 
 @pytest.mark.usefixtures("history")
+def test_tenants_are_told_by_the_limits_that_are_asked_for() -> None:
+    found = rows(run("tenants", "--limit", SERIES, "--limit", INGESTION_RATE, "-o", "json"))
+    head, acme, *_ = run("tenants", "--limit", "request_rate").stdout.splitlines()
+
+    assert list(found[0])[6:] == [
+        f"{limit}_{what}"
+        for limit in (SERIES, INGESTION_RATE)
+        for what in ("demand", "limit", "used_percent")
+    ]
+    assert head.split()[-4:] == ["request_rate", "last", "seen", "(UTC)"]
+    assert "unknown of unknown" in acme
+
+
+@pytest.mark.usefixtures("history")
+def test_a_limit_that_is_none_is_refused_with_the_nearest() -> None:
+    result = run("tenants", "--limit", "ingestion_rat")
+
+    assert result.exit_code == 1
+    assert result.stderr == (
+        "error: nothing is known of a limit 'ingestion_rat'; did you mean ingestion_rate?\n"
+    )
+
+
+@pytest.mark.usefixtures("history")
 def test_tenants_show_their_tier_where_tiers_are_set(work: Path) -> None:
     (work / "config.yaml").write_text(
         "limits: {tenantTiers: {gold: {limits: {}}}}\ntenantTierMapping: {'ac*': gold}\n"

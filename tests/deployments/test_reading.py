@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from policy.frames import COMPOSED, DECISIONS, LAYERS, LIMITS, SAMPLES, empty
-from policy.signals import INGESTION_RATE, SERIES, SIZED
+from policy.signals import INGESTION_RATE, SERIES
 from storage import reading
 from storage.database import Database
 from storage.decisions import record_decisions
@@ -89,7 +89,7 @@ def test_layers_and_observed_limits_come_in_their_schemas(url: str) -> None:
     assert observed.rows() == [("", INGESTION_RATE, 10_000.0)]
 
 
-def test_demand_holds_every_tenant_and_sized_limit(url: str) -> None:
+def test_the_newest_demand_of_the_last_hour_and_the_limits_that_were_set(url: str) -> None:
     """What was not measured within the hour is null; without an override the default holds."""
     samples = [
         (NOW - timedelta(minutes=1), "acme", INGESTION_RATE, 900.0, 1.0),
@@ -105,12 +105,8 @@ def test_demand_holds_every_tenant_and_sized_limit(url: str) -> None:
     found = reading.demand(url)
 
     assert found.schema == reading.DEMAND
-    assert found.select("tenant", "limit").rows() == [
-        (tenant, limit) for tenant in ("acme", "beta") for limit in sorted(SIZED)
-    ]
-    rate = found.filter(limit=INGESTION_RATE).select("tenant", "demand", "value")
-    assert rate.rows() == [("acme", 950.0, 10_000.0), ("beta", None, 700.0)]
-    assert found.filter(tenant="acme", limit=SERIES)["demand"].to_list() == [None]
+    assert found.rows() == [("acme", INGESTION_RATE, 950.0, NOW)]
+    assert reading.in_force(url).rows() == [("beta", INGESTION_RATE, 700.0)]
 
 
 def test_a_tenant_is_known_from_anything_that_is_said_of_it(url: str) -> None:
