@@ -4,7 +4,8 @@
 
 The pods of benchmarks.cycle are scraped by a real Prometheus (Debian's package; without it nothing
 is measured). When it has three scrapes of each, both sources look once, each in a process of its
-own, so that the peak of memory is its own: time, CPU, memory, and the demand that follows.
+own, so that the peak of memory is its own: time, CPU, memory, and the demand that follows. Most of
+the time of a look through PromQL is Prometheus', whose CPU in that time has a column of its own.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
+import psutil
 
 from benchmarks.cycle import pods_at
 from policy.demand import demand
@@ -35,7 +37,7 @@ from tasks.promql import ask_promql
 from tasks.promql_http import promql_client
 from tasks.scrape import scrape
 
-SIZES = (2_000, 10_000)
+SIZES = (1_000, 2_000, 5_000, 10_000)
 EVERY_SECONDS = 15
 LEAST_SCRAPES = 4
 READY_SECONDS = 240
@@ -51,8 +53,8 @@ def settings_of(url: str) -> Promql:
 
 
 @contextmanager
-def prometheus(program: str, *, mimir_port: int) -> Iterator[str]:
-    """A Prometheus that scrapes every pod; its address."""
+def prometheus(program: str, *, mimir_port: int) -> Iterator[tuple[str, int]]:
+    """A Prometheus that scrapes every pod; its address and its process."""
     targets = [
         {
             "targets": [f"127.0.0.1:{mimir_port}"],
@@ -80,7 +82,7 @@ def prometheus(program: str, *, mimir_port: int) -> Iterator[str]:
             stderr=subprocess.DEVNULL,
         )
         try:
-            yield f"http://{address}"
+            yield f"http://{address}", process.pid
         finally:
             process.terminate()
             process.wait(timeout=60)
@@ -116,10 +118,17 @@ async def both_scrapes(source: str, where: str) -> tuple[Scrape, Scrape, float, 
     return current, before, began, cpu
 
 
-async def measure(source: str, tenants: int, where: str) -> None:
+def cpu_seconds(process: int) -> float:
+    """What a process has used until now."""
+    used = psutil.Process(process).cpu_times()
+    return used.user + used.system
+
+
+async def measure(source: str, tenants: int, where: str, *, prometheus: int) -> None:
     """One look; prints one line about it."""
+    others_before = cpu_seconds(prometheus)
     current, before, began, cpu = await both_scrapes(source, where)
-    read = time.perf_counter()
+    read, others = time.perf_counter(), cpu_seconds(prometheus) - others_before
     assert not current.failed, current.failed
     samples = demand(current, before)
     ended = time.perf_counter()
@@ -127,7 +136,7 @@ async def measure(source: str, tenants: int, where: str) -> None:
     print(
         f"{source:<8}{tenants:>8}{current.readings.height:>10}{samples.height:>9}"
         f"{read - began:>9.2f} s{ended - read:>8.2f} s{time.process_time() - cpu:>8.2f} s"
-        f"{peak:>7.0f} MiB"
+        f"{peak:>7.0f} MiB{others:>10.2f} s"
     )
 
 
@@ -137,7 +146,7 @@ def main(sizes: tuple[int, ...]) -> None:
         sys.exit("prometheus is not installed (Debian: apt-get install prometheus)")
     print(
         f"{'source':<8}{'tenants':>8}{'readings':>10}{'samples':>9}{'read':>11}{'demand':>10}"
-        f"{'CPU':>10}{'peak':>11}",
+        f"{'CPU':>10}{'peak':>11}{'Prometheus':>12}",
         flush=True,
     )
     python = [sys.executable, "-m"]
@@ -147,10 +156,11 @@ def main(sizes: tuple[int, ...]) -> None:
         try:
             assert server.stdout is not None
             port = server.stdout.readline().strip()
-            with prometheus(program, mimir_port=int(port)) as url:
+            with prometheus(program, mimir_port=int(port)) as (url, process):
                 wait_until_scraped(url)
                 for source, where in (("promql", url), ("scrape", port)):
-                    asking = [*python, "benchmarks.promql", "measure", source, str(tenants), where]
+                    told = ["measure", source, str(tenants), where, str(process)]
+                    asking = [*python, "benchmarks.promql", *told]
                     subprocess.run(asking, check=False, timeout=300)
         finally:
             server.terminate()
@@ -159,7 +169,7 @@ def main(sizes: tuple[int, ...]) -> None:
 
 if __name__ == "__main__":
     match sys.argv[1:]:
-        case ["measure", source, tenants, where]:
-            asyncio.run(measure(source, int(tenants), where))
+        case ["measure", source, tenants, where, process]:
+            asyncio.run(measure(source, int(tenants), where, prometheus=int(process)))
         case sizes:
             main(tuple(map(int, sizes)) or SIZES)

@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
+from concurrent.futures import Executor, ThreadPoolExecutor
 from datetime import datetime, timedelta
-from typing import Any, Final
+from functools import partial
+from itertools import groupby
+from typing import Any, Final, TypeVar
 
 import httpx
 import polars as pl
@@ -21,10 +24,12 @@ from policy.frames import READINGS
 from policy.scrape import FAMILIES
 from policy.settings.performance import UNTUNED, Performance
 from policy.settings.promql import Promql
-from tasks.promql_answer import read_matrix, read_vector
+from tasks.packing import Packed
+from tasks.promql_answer import read_vector
 from tasks.promql_http import Asking, PromqlUnavailable, promql_client
-from tasks.promql_pair import Pair, newest_pair
-from tasks.promql_plan import parts, ranged, selector
+from tasks.promql_matrix import read_matrix
+from tasks.promql_pair import Newest, Pair, newest_pair, newest_two
+from tasks.promql_plan import Part, parts, ranged, selector
 from tasks.retry import retry_policy
 from tasks.step import step
 
@@ -35,7 +40,11 @@ _LABELS: Final = tuple(
 )
 # Above any promql.totalTimeout that makes sense: that one ends a look, in words of its own.
 _LONGEST_SECONDS: Final = 600.0
-_SCRAPES: Final = 3  # the newest, the one before it, and one that another answer may lack
+# The newest, the one before it, and one that another answer may lack; a half, so that no fourth
+# is read wherever a scrape falls.
+_INTERVALS: Final = 2.5
+
+_Answer = TypeVar("_Answer")
 
 
 @step(
@@ -93,30 +102,44 @@ async def ask_promql(
         sleep=sleep,
         chance=chance,
     )
+    # In one thread, and so one at a time: what is made of an answer while it is read is several
+    # times its size, and each thread would keep such memory of its own.
+    reader = ThreadPoolExecutor(max_workers=1, thread_name_prefix="promql")
     try:
         async with asyncio.timeout(total):
-            return await _pair(asking)
+            return await _pair(asking, reader=reader)
     except TimeoutError as error:
         raise PromqlUnavailable(
             f"{promql.url} did not answer everything within {total:g} s (promql.totalTimeout): "
             "give it longer, or narrow promql.matchers"
         ) from error
+    finally:
+        reader.shutdown(wait=False, cancel_futures=True)
 
 
-async def _pair(asking: Asking) -> Pair:
+async def _pair(asking: Asking, *, reader: Executor) -> Pair:
     promql = asking.promql
-    label, where = promql.pod_label, promql.url
+    label, oldest = promql.pod_label, asking.at - promql.window
     up = f"up{{{promql.matchers}}}"
     wanted = selector(FAMILIES, matchers=promql.matchers)
 
+    read = partial(asyncio.get_running_loop().run_in_executor, reader)
+    held = asyncio.Semaphore(promql.max_concurrent_queries)
+
     async def vector(query: str) -> pl.DataFrame:
-        body = await asking.body(query)
-        rows = await asyncio.to_thread(read_vector, body, labels=("__name__", label), where=where)
-        return rows.rename({"__name__": "family", label: "pod"})
+        return await read(partial(_vector, await asking.packed(query), asking=asking))
 
     async def matrix(query: str) -> pl.DataFrame:
-        body = await asking.body(query)
-        return await asyncio.to_thread(_newest, body, label=label, where=where)
+        async with held:  # no more of them wait to be read than are asked for at once
+            return await read(partial(_readings, await asking.packed(query), asking=asking))
+
+    async def newest(some: Iterable[Part], *, span: timedelta) -> Newest:
+        queries = [
+            selector(part.families, matchers=promql.matchers, label=label, pods=part.pods)
+            for part in some
+        ]
+        answers = await _all(*(matrix(ranged(series, window=span)) for series in queries))
+        return await read(partial(newest_two, answers, at=asking.at, oldest=oldest))
 
     targets, scraped, counts, sizes = await _all(
         vector(up),
@@ -129,20 +152,15 @@ async def _pair(asking: Asking) -> Pair:
         pl.col("pod").is_in(targets["pod"].implode()), ~pl.col("pod").is_in(list(failed))
     )
     span = _span(scraped, counts, heard=set(heard["pod"]), asking=asking)
-    queries = [
-        ranged(
-            selector(part.families, matchers=promql.matchers, label=label, pods=part.pods),
-            window=span,
-        )
-        for part in parts(heard, most_series=promql.max_series_per_query)
-    ]
+    planned = parts(heard, most_series=promql.max_series_per_query)
+    by_pods = groupby(planned, key=lambda part: part.pods)
     return newest_pair(
-        await _all(*map(matrix, queries)),
+        await _all(*(newest([*some], span=span) for _, some in by_pods)),
         pods=targets["pod"].unique().sort().to_list(),
         telling=set(heard["pod"]),
         failed=failed,
         at=asking.at,
-        oldest=asking.at - promql.window,
+        oldest=oldest,
     )
 
 
@@ -156,10 +174,10 @@ def _span(
     if not isinstance(newest, float) or not isinstance(fewest, float):
         return window
     age = timedelta(seconds=asking.at.timestamp() - newest)
-    return min(window, age + _SCRAPES * window / fewest)
+    return min(window, age + _INTERVALS * window / fewest)
 
 
-async def _all(*questions: Coroutine[Any, Any, pl.DataFrame]) -> list[pl.DataFrame]:
+async def _all(*questions: Coroutine[Any, Any, _Answer]) -> list[_Answer]:
     """All answers; the first refusal ends the others."""
     try:
         async with asyncio.TaskGroup() as group:
@@ -169,19 +187,19 @@ async def _all(*questions: Coroutine[Any, Any, pl.DataFrame]) -> list[pl.DataFra
     return [task.result() for task in tasks]
 
 
-def _newest(body: bytes, *, label: str, where: str) -> pl.DataFrame:
-    """READINGS of the newest three scrapes of each pod.
+def _vector(answer: Packed, *, asking: Asking) -> pl.DataFrame:
+    """The samples of each family and pod: columns family, pod, at and value."""
+    label, where = asking.promql.pod_label, asking.promql.url
+    rows = read_vector(asking.unpacked(answer), labels=("__name__", label), where=where)
+    return rows.rename({"__name__": "family", label: "pod"})
 
-    The third is needed where another answer has not seen the first yet.
-    """
+
+def _readings(answer: Packed, *, asking: Asking) -> pl.DataFrame:
+    """READINGS of every scrape in the answer."""
+    label, where = asking.promql.pod_label, asking.promql.url
+    body = asking.unpacked(answer)
     rows = read_matrix(body, labels=("__name__", label, *_LABELS), where=where)
-    rows = rows.rename({"__name__": "family", label: "pod"})
-    moments = rows.select("pod", "at").unique().group_by("pod").agg(pl.col("at").top_k(3))
-    return (
-        rows.join(moments.explode("at"), on=["pod", "at"], how="semi")
-        .select(READINGS.names())
-        .cast(READINGS)
-    )
+    return rows.rename({"__name__": "family", label: "pod"}).select(READINGS.names()).cast(READINGS)
 
 
 def _unheard(

@@ -24,7 +24,10 @@ _ENVELOPE: Final = {
     "isPartial": pl.Boolean(),
 }
 _PASSING: Final = ("canceled", "internal", "timeout", "too_many_requests", "unavailable")
+_POINT: Final = pl.List(pl.String())
 _NOT_FINITE: Final = ("NaN", "+Inf", "-Inf", "Inf")
+
+Kind = Literal["vector", "matrix"]
 
 
 class PartialAnswer(PromqlUnavailable):
@@ -35,41 +38,37 @@ def read_vector(body: bytes, *, labels: Sequence[str], where: str) -> pl.DataFra
     """The samples of an instant vector.
 
     Returns:
-        Columns series (which of the answer's series), those of `labels`, null where a series has
-        no such label, at and value. Values that are NaN or infinite are no measurement.
+        Columns those of `labels`, null where a series has no such label, at and value. Values
+        that are NaN or infinite are no measurement.
 
     Raises:
         PromqlUnavailable: it is partial, cut short, or says that it may work later.
         ConfigError: it is not the answer of the PromQL API, or says that the query is wrong.
     """
-    rows = _rows(body, kind="vector", labels=labels, where=where)
-    return _measured(rows.rename({"value": "point"}), where=where)
+    rows = read_series(body, kind="vector", labels=labels, where=where)
+    return measured(rows.rename({"value": "point"}), where=where)
 
 
-def read_matrix(body: bytes, *, labels: Sequence[str], where: str) -> pl.DataFrame:
-    """The raw samples of a range selector; as `read_vector`, with several rows for a series.
-
-    A point that is given twice is taken once.
-    """
-    rows = _rows(body, kind="matrix", labels=labels, where=where)
-    points = rows.explode("values").rename({"values": "point"}).drop_nulls("point")
-    return _measured(points, where=where).unique(["series", "at"], keep="last")
-
-
-def _rows(
-    body: bytes, *, kind: Literal["vector", "matrix"], labels: Sequence[str], where: str
-) -> pl.DataFrame:
-    point = pl.List(pl.String())
-    held = {"vector": {"value": point}, "matrix": {"values": pl.List(point)}}[kind]
+def shape_of(kind: Kind, *, labels: Sequence[str]) -> pl.Struct:
+    """One series of an answer of the kind, with those of its labels that are of use."""
     metric = pl.Struct({label: pl.String() for label in labels})
-    series = pl.Struct({"metric": metric, **held})
-    told = _decoded(
-        body,
-        pl.Struct(
-            {**_ENVELOPE, "data": pl.Struct({"resultType": pl.String(), "result": pl.List(series)})}
-        ),
-        where=where,
-    )
+    held: dict[Kind, dict[str, pl.DataType]] = {
+        "vector": {"value": _POINT},
+        "matrix": {"values": pl.List(_POINT)},
+    }
+    return pl.Struct({"metric": metric, **held[kind]})
+
+
+def read_series(body: bytes, *, kind: Kind, labels: Sequence[str], where: str) -> pl.DataFrame:
+    """The series of an answer as they came: columns those of `labels`, and value or values.
+
+    Raises:
+        PromqlUnavailable: as `read_vector`.
+        ConfigError: as `read_vector`.
+    """
+    series = pl.List(shape_of(kind, labels=labels))
+    data = pl.Struct({"resultType": pl.String(), "result": series})
+    told = _decoded(body, pl.Struct({**_ENVELOPE, "data": data}), where=where)
     _refuse(told, where=where)
     answer = told.select(pl.col("data").struct.unnest())
     if answer["resultType"].to_list() != [kind]:
@@ -77,7 +76,6 @@ def _rows(
     return (
         answer.select(pl.col("result").explode(empty_as_null=False, keep_nulls=False))
         .unnest("result")
-        .with_row_index("series")
         .unnest("metric")
     )
 
@@ -93,9 +91,7 @@ def _decoded(body: bytes, shape: pl.Struct, *, where: str) -> pl.DataFrame:
         told = pl.Series("answer", [body.decode()]).str.json_decode(shape)
     except (UnicodeDecodeError, pl.exceptions.ComputeError):
         if start.startswith(b'{"status"'):
-            raise PromqlUnavailable(
-                f"{where} answered JSON that is cut short or not what PromQL answers"
-            ) from None
+            raise cut_short(where) from None
         raise _foreign(where) from None
     return told.struct.unnest()
 
@@ -120,25 +116,44 @@ def _refuse(told: pl.DataFrame, *, where: str) -> None:
         raise PartialAnswer(f"{where} answered that it is partial: not all of it is there")
 
 
-def _measured(points: pl.DataFrame, *, where: str) -> pl.DataFrame:
-    """The points `[seconds, "value"]` taken apart."""
-    told = pl.col("point").list.get(1, null_on_oob=True)
+def measured(points: pl.DataFrame, *, where: str) -> pl.DataFrame:
+    """The column `point`, `[seconds, "value"]`, taken apart into at and value.
+
+    Raises:
+        ConfigError: one of them is not what the PromQL API answers.
+    """
     rows = points.with_columns(
-        (pl.col("point").list.get(0, null_on_oob=True).cast(pl.Float64, strict=False) * 1000)
+        pl.col("point").list.get(0, null_on_oob=True).alias("seconds"),
+        pl.col("point").list.get(1, null_on_oob=True).alias("told"),
+    )
+    return numbers(rows.drop("point"), where=where)
+
+
+def numbers(points: pl.DataFrame, *, where: str) -> pl.DataFrame:
+    """The texts `seconds` and `told` as the columns at and value, finite ones only.
+
+    Raises:
+        ConfigError: one of them is not what the PromQL API answers.
+    """
+    seconds, told = pl.col("seconds"), pl.col("told")
+    rows = points.with_columns(
+        (seconds.cast(pl.Float64, strict=False) * 1000)
         .round()
-        .cast(pl.Int64)
+        .cast(pl.Int64, strict=False)
         .cast(pl.Datetime("ms", "UTC"))
         .cast(UTC_TIME)
         .alias("at"),
-        pl.when(~told.is_in(_NOT_FINITE)).then(told).cast(pl.Float64, strict=False).alias("value"),
-        told.alias("told"),
+        told.cast(pl.Float64, strict=False).alias("value"),
     )
-    broken = pl.col("at").is_null() | (
-        pl.col("value").is_null() & ~pl.col("told").is_in(_NOT_FINITE).fill_null(False)
-    )
-    if not rows.filter(broken).is_empty():
+    untold = rows.filter(pl.col("value").is_null() & ~told.is_in(_NOT_FINITE).fill_null(False))
+    if rows["at"].null_count() or not untold.is_empty():
         raise ConfigError(f"{where} answered samples that are no numbers: it is no PromQL API")
-    return rows.filter(pl.col("value").is_finite()).drop("point", "told")
+    return rows.drop("seconds", "told").filter(pl.col("value").is_finite())
+
+
+def cut_short(where: str) -> PromqlUnavailable:
+    """The refusal of an answer that begins as it should and is not JSON."""
+    return PromqlUnavailable(f"{where} answered JSON that is cut short or not what PromQL answers")
 
 
 def _foreign(where: str) -> ConfigError:

@@ -23,6 +23,7 @@ from pydantic import SecretStr
 from policy.errors import ConfigError, RetriableError
 from policy.settings.performance import UNTUNED, Performance
 from policy.settings.promql import Promql, Tls
+from tasks.exposition import UnreadablePage
 from tasks.http import (
     MimirUnavailable,
     accepted,
@@ -34,6 +35,7 @@ from tasks.http import (
     revealed_headers,
     shown,
 )
+from tasks.packing import Packed, packed, unpacked
 
 MOST_SHOWN: Final = 200  # characters of the other side's own words
 _FIRST_WAIT_SECONDS: Final = 0.5
@@ -85,6 +87,28 @@ class Asking:
         """The whole body of the answer to an instant query.
 
         Raises:
+            PromqlUnavailable: no whole answer came in the time that there is.
+            ConfigError: the address, the credentials or the query are wrong.
+        """
+        return self.unpacked(await self.packed(query))
+
+    def unpacked(self, answer: Packed) -> bytes:
+        """The body of an answer of `packed`.
+
+        Raises:
+            PromqlUnavailable: it is broken, or packed in a way nobody asked for.
+        """
+        try:
+            return unpacked(answer)
+        except UnreadablePage as error:
+            raise PromqlUnavailable(
+                f"{self.promql.url} gave an answer that cannot be unpacked ({error})"
+            ) from error
+
+    async def packed(self, query: str) -> Packed:
+        """The answer as it came, for one that is big: it packs to a twentieth.
+
+        Raises:
             PromqlUnavailable: no answer came in the time that there is.
             ConfigError: the address, the credentials or the query are wrong.
         """
@@ -103,7 +127,7 @@ class Asking:
             tries += 1
             await self.sleep(wait)
 
-    async def _once(self, query: str) -> bytes:
+    async def _once(self, query: str) -> Packed:
         url = f"{self.promql.url}/api/v1/query"
         seconds = self.promql.timeout.total_seconds()
         form = {
@@ -112,8 +136,14 @@ class Asking:
             "timeout": f"{max(1, round(seconds * 1000))}ms",
         }
         try:
-            async with asyncio.timeout(seconds):
-                answer = await self.client.post(url, data=form)
+            async with (
+                asyncio.timeout(seconds),
+                self.client.stream("POST", url, data=form) as answer,
+            ):
+                if not answer.is_success:
+                    await answer.aread()
+                    _refuse(answer)
+                return await packed(answer)
         except TimeoutError as error:
             raise PromqlUnavailable(
                 f"{url} gave no whole answer within {seconds:g} s (promql.timeout)"
@@ -124,8 +154,6 @@ class Asking:
                     f"{url} shows a certificate that is not trusted: set promql.tls.caFile"
                 ) from error
             raise failure(error, url=url) from error
-        _refuse(answer)
-        return answer.content
 
 
 def promql_client(
@@ -211,9 +239,7 @@ def _context_of(tls: Tls, _changed: tuple[int, ...]) -> ssl.SSLContext:
 
 
 def _refuse(answer: httpx.Response) -> None:
-    """Refuse every status that is not a success, with what the other side says of it."""
-    if answer.is_success:
-        return
+    """Refuse the answer, which is no success, with what the other side says of it."""
     said = _said(answer)
     way_out = _WAY_OUT.get(answer.status_code)
     if way_out is not None:

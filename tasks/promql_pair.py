@@ -57,8 +57,41 @@ class Pair:
         )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Newest:
+    """READINGS of the newest scrape of each of some pods, and of the one before it."""
+
+    current: pl.DataFrame
+    previous: pl.DataFrame
+
+
+def newest_two(answers: Sequence[pl.DataFrame], *, at: datetime, oldest: datetime) -> Newest:
+    """The two newest scrapes of each pod; the older ones are left out.
+
+    Args:
+        answers: each the READINGS of several scrapes; all that there are about their pods.
+        at: the moment that was asked about; what claims to be later is left out.
+        oldest: the beginning of the time that was asked about.
+    """
+    asked_about = pl.col("at").is_between(oldest, at)
+    scrapes = [rows.select("pod", "at").unique().filter(asked_about) for rows in answers]
+    reached = [one.group_by("pod").agg(pl.col("at").max().alias("newest")) for one in scrapes]
+    newest = pl.concat(reached).group_by("pod").agg(pl.col("newest").min())
+    earlier = pl.concat(scrapes).join(newest, on="pod").filter(pl.col("at") < pl.col("newest"))
+    before = earlier.group_by("pod").agg(pl.col("at").max())
+    return Newest(
+        current=_of(answers, newest.rename({"newest": "at"})), previous=_of(answers, before)
+    )
+
+
+def _of(answers: Sequence[pl.DataFrame], scrapes: pl.DataFrame) -> pl.DataFrame:
+    """The READINGS of these scrapes: columns pod and at, one row a pod."""
+    found = [rows.join(scrapes, on=["pod", "at"], how="semi") for rows in answers]
+    return pl.concat([empty(READINGS), *found])
+
+
 def newest_pair(
-    answers: Sequence[pl.DataFrame],
+    found: Sequence[Newest],
     *,
     pods: Sequence[str],
     telling: Collection[str],
@@ -66,48 +99,42 @@ def newest_pair(
     at: datetime,
     oldest: datetime,
 ) -> Pair:
-    """The two scrapes.
+    """The two scrapes of all pods.
 
     Args:
-        answers: each the READINGS of several scrapes.
+        found: each about other pods.
         pods: all that are known.
         telling: those that have series; one without a sample of them in time has failed.
-        failed: those that cannot be gone by, with the reason; none of them is in the answers.
-        at: the moment that was asked about; what claims to be later is left out.
+        failed: those that cannot be gone by, with the reason; what is found of them is left out.
+        at: the moment that was asked about.
         oldest: the beginning of the time that was asked about.
     """
-    rows = pl.concat([empty(READINGS), *answers]).filter(
-        pl.col("at").is_between(oldest, at), ~pl.col("pod").is_in(list(failed))
-    )
-    reached = [_moments(answer.filter(pl.col("at") <= at)) for answer in (rows, *answers)]
-    newest = pl.concat(reached).group_by("pod").agg(pl.col("at").min())
-    current = rows.join(newest, on=["pod", "at"], how="semi")
-    earlier = rows.join(newest, on="pod", suffix="_newest").filter(
-        pl.col("at") < pl.col("at_newest")
-    )
-    before = _moments(earlier)
+    heard = ~pl.col("pod").is_in(list(failed))
+    current = pl.concat([empty(READINGS), *(one.current.filter(heard) for one in found)])
+    previous = pl.concat([empty(READINGS), *(one.previous.filter(heard) for one in found)])
+    telling_now, telling_before = set(current["pod"].unique()), set(previous["pod"].unique())
     late = dict.fromkeys(
-        sorted({*telling} - {*current["pod"]} - {*failed}),
+        sorted({*telling} - telling_now - {*failed}),
         "its newest samples are older than promql.window",
     )
-    heard = tuple(pod for pod in pods if pod not in failed and pod not in late)
+    answered = tuple(pod for pod in pods if pod not in failed and pod not in late)
     alone = {
         pod: "no earlier scrape of it lies within promql.window"
-        for pod in heard
-        if pod in set(current["pod"]) - set(before["pod"])
+        for pod in answered
+        if pod in telling_now - telling_before
     }
     return Pair(
         current=Scrape(
             at=at,
             readings=current,
-            answered=heard,
+            answered=answered,
             failed={**failed, **late},
             second_hand=True,
         ),
         previous=Scrape(
             at=oldest,
-            readings=earlier.join(before, on=["pod", "at"], how="semi").select(READINGS.names()),
-            answered=tuple(pod for pod in heard if pod not in alone),
+            readings=previous,
+            answered=tuple(pod for pod in answered if pod not in alone),
             failed={**failed, **late, **alone},
         ),
         oldest=oldest,

@@ -123,13 +123,13 @@ def server() -> Server:
 
 async def test_no_more_is_asked_for_than_the_newest_three_scrapes(server: Server) -> None:
     """
-    Eight scrapes in two minutes, the newest 5 s ago: three of 15 s are before it.
+    Eight scrapes in two minutes, the newest 5 s ago: a fourth would be 50 s ago.
     """
     server.scrapes = 8
 
     pair = await looked(server, window="2m")
 
-    assert [form["query"] for form in server.asked if form["query"].endswith("[50000ms]")]
+    assert [form["query"] for form in server.asked if form["query"].endswith("[42500ms]")]
     assert pair.current.answered == pair.previous.answered == ("d-0",)
 
 
