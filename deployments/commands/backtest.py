@@ -24,16 +24,10 @@ LIVE: Final = "live"
 WORST_SHOWN: Final = 5
 COLUMNS: Final = (
     Column(name="candidate", heading="policy"),
-    Column(name="days", heading="days"),
-    Column(name="tenants", heading="tenants"),
-    Column(name="limits", heading="limits"),
-    Column(name="hours_refused", heading="hours refused"),
-    Column(name="refused_percent", heading="% of time"),
-    Column(name="headroom", heading="limit / demand"),
-    Column(name="changes_per_week", heading="changes a week"),
-    Column(name="reversals", heading="reversals"),
-    Column(name="largest_step_percent", heading="largest step %"),
-    Column(name="regret_percent", heading="regret %"),
+    Column(name="hours_refused", heading="refused h"),
+    Column(name="refused_percent", heading="refused %"),
+    Column(name="headroom", heading="limit/demand"),
+    Column(name="changes_per_week", heading="changes/week"),
     Column(name="gate", heading="gate"),
 )
 
@@ -131,7 +125,11 @@ def comparison(results: Sequence[Result], verdicts: Sequence[Verdict]) -> pl.Dat
 
 def told(found: Replayed, verdicts: Sequence[Verdict]) -> list[str]:
     """What a person wants to know besides: why a policy does not pass, and where it refused."""
-    lines = [f"judged {found.since:%Y-%m-%d %H:%M} to {found.until:%Y-%m-%d %H:%M} UTC"]
+    judged = found.results[0].totals
+    lines = [
+        f"judged {found.since:%Y-%m-%d %H:%M} to {found.until:%Y-%m-%d %H:%M} UTC: "
+        f"{judged.tenants:,} tenants, {judged.limits:,} limits"
+    ]
     for result, verdict in zip(found.results, verdicts, strict=True):
         name = result.totals.candidate
         lines += [f"{name}: {why}" for why in verdict.why]
