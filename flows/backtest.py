@@ -76,12 +76,12 @@ def report(found: Replayed, *, verdict: Verdict, number: int) -> str:
         ("days", figure(totals.days)),
         ("tenants, limits", f"{totals.tenants:,}, {totals.limits:,}"),
         ("hours refused", f"{totals.hours_refused:,}"),
-        ("of the time, at most", f"{totals.refused_share:.4%}"),
+        ("of the time, at most", f"{totals.refused_share * 100:.4f} %"),
         ("limit / demand", figure(totals.headroom)),
         ("changes a week of a limit", figure(totals.changes_per_week)),
         ("changes a week of nine tenants in ten, at most", figure(totals.changes_per_week_p90)),
         ("reversals", f"{totals.reversals:,}"),
-        ("largest step", f"{totals.largest_step:.0%}"),
+        ("largest step", f"{totals.largest_step * 100:.0f} %"),
     ]
     says = "The policy passes." if verdict.passed else "The policy does not pass:"
     parts = [

@@ -41,7 +41,8 @@ class Totals:
         limits: tenants times limits with data.
         hours_refused: in which more was asked for than the limit; no blasts.
         refused_share: of all minutes of all limits, at most.
-        headroom: the mean of the limits' mean headroom; None without demand.
+        headroom: the mean headroom that half of the limits have at most; None without demand. A
+            mean of all would tell of tenants that send next to nothing.
         changes_per_week: of a limit, the mean.
         changes_per_week_p90: moments at which something of a tenant changed, a week, of nine
             tenants in ten.
@@ -167,7 +168,7 @@ def totals(
         limits=outcomes.height,
         hours_refused=int(outcomes["hours_refused"].sum()),
         refused_share=float(outcomes["minutes_refused"].sum()) / minutes if minutes else 0.0,
-        headroom=_mean(outcomes, "headroom"),
+        headroom=_median(outcomes, "headroom"),
         changes_per_week=_mean(outcomes, "changes_per_week") or 0.0,
         changes_per_week_p90=float(rates.quantile(0.9, "higher") or 0.0),
         reversals=int(outcomes["reversals"].sum()),
@@ -185,8 +186,8 @@ def gate(found: Totals) -> Verdict:
         why.append(f"{figure(found.days)} days were judged, and {_LEAST_DAYS} are needed")
     if found.refused_share > _MOST_REFUSED:
         why.append(
-            f"{found.refused_share:.3%} of the time more was asked for than the limit, and "
-            f"{_MOST_REFUSED:.2%} may be"
+            f"{found.refused_share * 100:.3f} % of the time more was asked for than the limit, and "
+            f"{_MOST_REFUSED * 100:g} % may be"
         )
     if found.changes_per_week_p90 > _MOST_CHANGES:
         why.append(
@@ -225,6 +226,11 @@ def _complete(start: pl.DataFrame, *, hours: pl.DataFrame, candidate: Candidate)
 
 def _mean(outcomes: pl.DataFrame, name: str) -> float | None:
     found = outcomes[name].mean()
+    return None if found is None else float(found)  # type: ignore[arg-type]
+
+
+def _median(outcomes: pl.DataFrame, name: str) -> float | None:
+    found = outcomes[name].median()
     return None if found is None else float(found)  # type: ignore[arg-type]
 
 

@@ -1,7 +1,8 @@
 """What would be recommended if a tenant's demand had been another all the time.
 
-Demand and nothing else is imagined: no limit has been changed lately and nobody else is there, so
-what is recommended shows at once. Nothing that a blast asked for counts.
+Demand and nothing else is imagined: no limit has been changed lately, nobody else is there, and no
+step is too large, so what shows is where the limit would come to rest. Nothing that a blast asked
+for counts.
 """
 
 from __future__ import annotations
@@ -34,6 +35,9 @@ IMAGINED: Final = pl.Schema(
         "steps": pl.String(),
     }
 )
+_ANY_LOWER_STEP: Final = 0.9999
+_ANY_RAISE_STEP: Final = 1e6
+_WITHOUT_BUDGET: Final = 2**31
 _DEMAND: Final = ("peak", "highest", "sustained", "mean")
 
 
@@ -83,8 +87,14 @@ def _decided(hours: pl.DataFrame, *, current: pl.DataFrame, candidate: Candidate
         rules=candidate.estimating,
         now=now,
     )
-    # A lowering has to be agreed on time and again; here there is one look only.
-    rules = replace(candidate.rules, agreeing_runs=1)
+    # There is one look only, and what is asked about is where the limit comes to rest.
+    rules = replace(
+        candidate.rules,
+        agreeing_runs=1,
+        max_lower_step=_ANY_LOWER_STEP,
+        max_raise_step=_ANY_RAISE_STEP,
+        max_changes=_WITHOUT_BUDGET,
+    )
     found = recommend(
         Evidence(estimates=estimates, current=current, coverage=1.0), rules=rules, now=now
     )

@@ -126,10 +126,8 @@ def comparison(results: Sequence[Result], verdicts: Sequence[Verdict]) -> pl.Dat
 def told(found: Replayed, verdicts: Sequence[Verdict]) -> list[str]:
     """What a person wants to know besides: why a policy does not pass, and where it refused."""
     judged = found.results[0].totals
-    lines = [
-        f"judged {found.since:%Y-%m-%d %H:%M} to {found.until:%Y-%m-%d %H:%M} UTC: "
-        f"{judged.tenants:,} tenants, {judged.limits:,} limits"
-    ]
+    time = f"{found.since:%Y-%m-%d %H:%M} to {found.until:%Y-%m-%d %H:%M} UTC"
+    lines = [f"judged {time}: tenants {judged.tenants:,}, limits {judged.limits:,}"]
     for result, verdict in zip(found.results, verdicts, strict=True):
         name = result.totals.candidate
         lines += [f"{name}: {why}" for why in verdict.why]

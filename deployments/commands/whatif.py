@@ -80,7 +80,7 @@ def whatif(
 ) -> None:
     """Show what would be recommended if a tenant had asked for more all the time, or for less.
 
-    As if nothing had been changed lately: cool-downs and the run budget hold nothing back.
+    Where the limits would come to rest: steps, cool-downs and the run budget hold nothing back.
     """
     settings = settings_of(config)
     url = settings.storage.url

@@ -75,7 +75,7 @@ def test_a_policy_that_never_refuses_passes() -> None:
 
     assert result.exit_code == 0, result.output
     assert "passed" in result.stdout
-    assert "1 tenants, 1 limits" in result.stderr
+    assert "tenants 1, limits 1" in result.stderr
 
 
 def test_a_policy_that_refused_breaches_the_gate_and_says_where() -> None:
@@ -137,6 +137,13 @@ def test_more_demand_is_met_by_a_higher_limit_and_its_steps_are_told() -> None:
     steps = row["steps"]
     assert isinstance(steps, list)
     assert {"estimate", "buffer"} <= {step["name"] for step in steps}
+
+
+def test_what_is_imagined_is_where_a_limit_comes_to_rest() -> None:
+    """Five times the demand is more than one raise may make of the limit."""
+    (row,) = told("whatif", "--tenant", "calm", "--limit", RATE, "--factor", "5")
+
+    assert row["imagined"] == 60_000.0
 
 
 def test_a_percentage_says_the_same_as_a_factor() -> None:

@@ -395,7 +395,7 @@ def test_a_policy_that_refused_little_and_changed_seldom_passes() -> None:
     ("said", "why"),
     [
         ({"days": 27.0}, "27 days were judged, and 28 are needed"),
-        ({"refused_share": 0.0002}, "0.020% of the time more was asked for"),
+        ({"refused_share": 0.0002}, "0.020 % of the time more was asked for"),
         ({"changes_per_week_p90": 1.5}, "1.5 times a week"),
         ({"limits": 0}, "nothing was judged"),
     ],
