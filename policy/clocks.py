@@ -37,7 +37,9 @@ class Skew:
         far = f"{figure(abs(round(middle)))} s"
         if self.ours:
             direction = "behind" if middle > 0 else "ahead of"
-            others = "that of 1 process" if many == 1 else f"those of {many} processes"
+            others = (
+                f"that of {next(iter(self.ahead))}" if many == 1 else f"those of {many} processes"
+            )
             return f"our clock is {far} {direction} {others}"
         clocks, verb = ("clock", "is") if many == 1 else ("clocks", "are")
         names = f"the {clocks} of {', '.join(sorted(self.ahead))}"

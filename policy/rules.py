@@ -47,7 +47,7 @@ class Rules:
     stale_after: timedelta = timedelta(minutes=15)
     """The oldest newest measurement that is believed."""
 
-    raise_band: float = 0.05
+    raise_band: float = 0.03
     lower_band: float = 0.15
     """The dead band around the limit, as fractions: small differences change nothing."""
 

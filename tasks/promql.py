@@ -11,6 +11,7 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import groupby
@@ -19,7 +20,8 @@ from typing import Any, Final, TypeVar
 import httpx
 import polars as pl
 
-from policy.errors import ConfigError
+from policy.clocks import MEND, skew
+from policy.errors import ConfigError, OptimizerError
 from policy.frames import READINGS
 from policy.scrape import FAMILIES
 from policy.settings.performance import UNTUNED, Performance
@@ -67,9 +69,15 @@ async def collect_promql(
         first = next(iter(pair.current.failed.values()))
         raise PromqlUnavailable(
             f"none of {len(pair.current.failed)} Mimir processes is heard through {promql.url} "
-            f"({first}); ask `mlo doctor`"
+            f"({first}); {_why_not(pair.current.ahead)}"
         )
     return pair
+
+
+def _why_not(ahead: Mapping[str, float]) -> str:
+    """What to do where nothing is heard: clocks that differ ask about another time."""
+    found = skew(ahead)
+    return "ask `mlo doctor`" if found is None else f"{found.words}: {MEND}"
 
 
 async def ask_promql(
@@ -98,6 +106,7 @@ async def ask_promql(
         promql=promql,
         client=client,
         at=clock() - promql.delay,
+        clock=clock,
         deadline=asyncio.get_running_loop().time() + total,
         sleep=sleep,
         chance=chance,
@@ -107,12 +116,17 @@ async def ask_promql(
     reader = ThreadPoolExecutor(max_workers=1, thread_name_prefix="promql")
     try:
         async with asyncio.timeout(total):
-            return await _pair(asking, reader=reader)
+            pair = await _pair(asking, reader=reader)
+        return replace(pair, current=replace(pair.current, ahead=asking.ahead))
     except TimeoutError as error:
         raise PromqlUnavailable(
             f"{promql.url} did not answer everything within {total:g} s (promql.totalTimeout): "
             "give it longer, or narrow promql.matchers"
         ) from error
+    except OptimizerError as refusal:
+        if (found := skew(asking.ahead)) is None:
+            raise
+        raise PromqlUnavailable(f"{refusal}; {found.words}: {MEND}") from refusal
     finally:
         reader.shutdown(wait=False, cancel_futures=True)
 

@@ -27,6 +27,7 @@ from tasks.exposition import UnreadablePage
 from tasks.http import (
     MimirUnavailable,
     accepted,
+    ahead_seconds,
     check,
     failure,
     fit_for_header,
@@ -65,19 +66,23 @@ class Asking:
 
     Attributes:
         at: the moment that every question is about, aware UTC.
+        clock: the time now, aware UTC.
         deadline: the event loop's time at which the look is over.
         sleep: waits so many seconds.
         chance: gives a number from 0 to 1, so that many who failed together do not return so.
         turns: holds the questions to `promql.maxConcurrentQueries` at once.
+        ahead: seconds that the other side's clock is ahead of ours, once it answered.
     """
 
     promql: Promql
     client: httpx.AsyncClient
     at: datetime
+    clock: Callable[[], datetime]
     deadline: float
     sleep: Callable[[float], Awaitable[None]]
     chance: Callable[[], float]
     turns: asyncio.Semaphore = field(init=False)
+    ahead: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         turns = asyncio.Semaphore(self.promql.max_concurrent_queries)
@@ -143,6 +148,9 @@ class Asking:
                 if not answer.is_success:
                     await answer.aread()
                     _refuse(answer)
+                ahead = ahead_seconds(answer, at=self.clock())
+                if ahead is not None:
+                    self.ahead.setdefault(self.promql.url, ahead)
                 return await packed(answer)
         except TimeoutError as error:
             raise PromqlUnavailable(

@@ -101,6 +101,7 @@ async def ask_prometheus(
         promql=promql,
         client=client,
         at=clock() - promql.delay,
+        clock=clock,
         deadline=asyncio.get_running_loop().time() + promql.total_timeout.total_seconds(),
         sleep=asyncio.sleep,
         chance=random.random,

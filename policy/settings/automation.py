@@ -56,7 +56,7 @@ class Automation(Section):
 class Movement(Section):
     """How a limit moves: far at once upwards, in small and rare steps downwards."""
 
-    raise_band: Percent = 5.0
+    raise_band: Percent = 3.0
     lower_band: Annotated[Percent, Field(lt=100)] = 15.0
     max_raise_step: Annotated[float, Field(gt=0)] = 100.0
     max_lower_step: Annotated[Percent, Field(gt=0, lt=100)] = 10.0

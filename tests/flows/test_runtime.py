@@ -82,7 +82,7 @@ async def test_clocks_that_differ_are_told_once_and_once_that_they_agree_again(
         await look(runtime, Settings())
         told.append([record.getMessage() for record in caplog.records])
 
-    behind = "our clock is 90 s behind that of 1 process: let NTP set the clocks of both machines"
+    behind = "our clock is 90 s behind that of a: let NTP set the clocks of both machines"
     assert told == [[], [behind], [], ["the clocks agree again"], []]
 
 

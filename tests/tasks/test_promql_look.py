@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from urllib.parse import parse_qs
 
 import httpx
@@ -119,6 +120,37 @@ def server() -> Server:
     made.target("d-0")
     made.tells(SAMPLES_IN, "d-0", (20, "100"), (5, "400"), user="a")
     return made
+
+
+async def test_where_nothing_is_heard_a_clock_that_differs_is_named() -> None:
+    """The other side knows nothing of a time that is to come."""
+    settings = promql()
+
+    def answer(_: httpx.Request) -> httpx.Response:
+        response = success("vector", [])
+        response.headers["Date"] = format_datetime(NOON - timedelta(minutes=10), usegmt=True)
+        return response
+
+    async with promql_client(settings, transport=httpx.MockTransport(answer)) as client:
+        with pytest.raises(PromqlUnavailable) as refusal:
+            await ask_promql(settings, client=client, clock=lambda: NOON)
+
+    assert str(refusal.value).endswith(
+        "; our clock is 600 s ahead of that of http://prom: let NTP set the clocks of both machines"
+    )
+
+
+async def test_how_far_the_other_clock_is_ahead_comes_with_the_look(server: Server) -> None:
+    tell = server.answer
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        response = tell(request)
+        response.headers["Date"] = format_datetime(NOON + timedelta(seconds=2), usegmt=True)
+        return response
+
+    server.answer = answer  # type: ignore[method-assign]
+
+    assert (await looked(server)).current.ahead == {"http://prom": 2.0}
 
 
 async def test_no_more_is_asked_for_than_the_newest_three_scrapes(server: Server) -> None:
