@@ -37,6 +37,7 @@ from deployments.commands.query_log import query_log
 from deployments.commands.recommend import recommend
 from deployments.commands.risk import risk
 from deployments.commands.running import up
+from deployments.commands.serve_document import serve_document
 from deployments.commands.sql import sql
 from deployments.commands.tenants import tenants
 from deployments.commands.whatif import whatif
@@ -104,6 +105,7 @@ def mlo(
 
 
 app.command(rich_help_panel=RUNNING)(up)
+app.command(rich_help_panel=RUNNING)(serve_document)
 app.command(rich_help_panel=LOOKING)(tenants)
 app.command(rich_help_panel=LOOKING)(recommend)
 app.command(rich_help_panel=LOOKING)(risk)

@@ -15,7 +15,9 @@ import uvicorn
 from fastapi import FastAPI, Response
 from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.routing import Route
 
+from deployments.document import DOCUMENT_PATH, ServedDocument
 from flows.vitals import Vitals
 from tasks.telemetry import Telemetry
 
@@ -29,14 +31,16 @@ def application(
     telemetry: Telemetry,
     protect_interval: Callable[[], timedelta],
     clock: Callable[[], datetime],
+    document: ServedDocument | None = None,
 ) -> FastAPI:
-    """The routes /metrics, /health, /healthz, /ready and /readyz.
+    """The routes /metrics, /health, /healthz, /ready and /readyz, and the document's.
 
     Args:
         vitals: what the flows last did.
         telemetry: the metrics to serve.
         protect_interval: how often `protect` is to run, asked at each request.
         clock: aware UTC time.
+        document: the runtime file, where Mimir reads it from here.
     """
     app = FastAPI(title="Mimir Limit Optimizer", docs_url=None, redoc_url=None, openapi_url=None)
 
@@ -69,6 +73,8 @@ def application(
             status_code=503 if found else 200,
         )
 
+    if document is not None:
+        app.router.routes.append(Route(DOCUMENT_PATH, endpoint=document))
     return app
 
 

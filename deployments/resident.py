@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 from socket import gethostname
 from typing import Final
 from uuid import UUID
 
-from deployments.endpoint import Endpoint, application
 from deployments.lane import Lane
 from deployments.schedule import (
     Scheduled,
@@ -48,6 +47,7 @@ class Resident:
         database: Database,
         clock: Callable[[], datetime],
         telemetry: Telemetry,
+        vitals: Vitals,
         simulated: bool = False,
     ) -> None:
         self._clock = clock
@@ -56,29 +56,12 @@ class Resident:
             database=database,
             clock=clock,
             telemetry=telemetry,
-            vitals=Vitals(born_at=clock()),
+            vitals=vitals,
             simulated=simulated,
         )
         self._lanes: dict[UUID, Lane] = {}
         self._scheduled: tuple[Scheduled, ...] = ()
         install(self.runtime)
-
-    @contextmanager
-    def endpoint(self) -> Iterator[None]:
-        """Serve metrics and health while the block lasts."""
-        settings = self.runtime.settings()
-        app = application(
-            vitals=self.runtime.vitals,
-            telemetry=self.runtime.telemetry,
-            protect_interval=lambda: self.runtime.settings().protect_interval,
-            clock=self._clock,
-        )
-        endpoint = Endpoint(app, host=settings.server.host, port=settings.server.port)
-        endpoint.start()
-        try:
-            yield
-        finally:
-            endpoint.stop()
 
     async def register(self) -> None:
         """Register the deployments, and ask for the first runs of those that start at once."""

@@ -13,8 +13,8 @@ import os
 import signal
 import sys
 import zoneinfo
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,6 +24,8 @@ from prometheus_client import CollectorRegistry
 
 from deployments.children import Child, end_children, watch
 from deployments.console import quieten_prefect, set_up_logging
+from deployments.document import DOCUMENT_PATH, ServedDocument
+from deployments.endpoint import Endpoint, application
 from deployments.prefect_server import (
     is_ours,
     prefect_environment,
@@ -38,6 +40,7 @@ from deployments.simulation import (
     start_simulator,
     write_config,
 )
+from flows.vitals import Vitals
 from policy.errors import ConfigError
 from policy.settings import Settings
 from storage.database import Database
@@ -64,6 +67,12 @@ class Up:
     children: list[Child] = field(default_factory=list)
     server: Child | None = None
     simulation: Simulation | None = None
+    telemetry: Telemetry = field(default_factory=lambda: Telemetry(CollectorRegistry()))
+    vitals: Vitals = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Nothing has run yet."""
+        self.vitals = Vitals(born_at=self.clock())
 
     def run(self) -> int:
         """Run until Ctrl-C or SIGTERM; returns the exit code."""
@@ -76,6 +85,7 @@ class Up:
             database = stack.enter_context(Database.open(settings.storage.url, clock=self.clock))
             claim(database, simulated=self.simulation is not None, at=self.clock())
             refuse_taken_port(settings.server.host, settings.server.port, key="server.port")
+            stack.enter_context(self._endpoint(source))
             if self.simulation:
                 write_config(self.simulation, settings)
                 self.children.append(start_simulator(self.simulation))
@@ -136,16 +146,35 @@ class Up:
             settings=source.current,
             database=database,
             clock=self.clock,
-            telemetry=Telemetry(CollectorRegistry()),
+            telemetry=self.telemetry,
+            vitals=self.vitals,
             simulated=self.simulation is not None,
         )
-        with resident.endpoint():
-            await resident.register()
-            self.say(_where_to_look(source.current(), api_url=api_url, simulation=self.simulation))
-            try:
-                await resident.work()
-            finally:
-                await resident.settle_down()
+        await resident.register()
+        self.say(_where_to_look(source.current(), api_url=api_url, simulation=self.simulation))
+        try:
+            await resident.work()
+        finally:
+            await resident.settle_down()
+
+    @contextmanager
+    def _endpoint(self, source: SettingsSource) -> Iterator[None]:
+        """Serve metrics, health and the document: Mimir may wait for it, so it comes first."""
+        settings = source.current()
+        served = settings.publish.sink == "http"
+        app = application(
+            vitals=self.vitals,
+            telemetry=self.telemetry,
+            protect_interval=lambda: source.current().protect_interval,
+            clock=self.clock,
+            document=ServedDocument(settings.publish.file.path) if served else None,
+        )
+        endpoint = Endpoint(app, host=settings.server.host, port=settings.server.port)
+        endpoint.start()
+        try:
+            yield
+        finally:
+            endpoint.stop()
 
 
 def _data_folder(settings: Settings) -> Path:
@@ -164,7 +193,7 @@ def _where_to_look(settings: Settings, *, api_url: str, simulation: Simulation |
     writes = "publishes to" if settings.mode == "prod" else "would publish to"
     lines = {
         "mode": f"{settings.mode}: {writes} {settings.publish.sink}"
-        + (f" {settings.publish.file.path}" if settings.publish.sink == "file" else ""),
+        + _document_of(settings, here=here),
         "Prefect UI": api_url.removesuffix("/api"),
         "metrics": f"{here}/metrics   health {here}/health   ready {here}/ready",
         kind: _which_mimir(settings),
@@ -182,6 +211,16 @@ def _where_to_look(settings: Settings, *, api_url: str, simulation: Simulation |
     width = max(map(len, lines))
     shown = (f"  {name:<{width}}  {text}" for name, text in lines.items())
     return "\n".join(["Mimir Limit Optimizer is up.", *shown, "Ctrl-C ends everything.", ""])
+
+
+def _document_of(settings: Settings, *, here: str) -> str:
+    match settings.publish.sink:
+        case "file":
+            return f" {settings.publish.file.path}"
+        case "http":
+            return f": {here}{DOCUMENT_PATH}"
+        case _:
+            return ""
 
 
 def _which_mimir(settings: Settings) -> str:

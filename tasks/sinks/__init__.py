@@ -23,7 +23,13 @@ def _file(settings: Settings) -> Sink:
     return FileSink(settings.publish.file.path)
 
 
-SINKS: Final[Mapping[str, Callable[[Settings], Sink]]] = {"file": _file}
+def _http(settings: Settings) -> Sink:
+    # Our endpoint serves it from there, whatever else stands still.
+    path = settings.publish.file.path
+    return FileSink(path, name=f"the document that is served over HTTP from {path}")
+
+
+SINKS: Final[Mapping[str, Callable[[Settings], Sink]]] = {"file": _file, "http": _http}
 
 
 def build_sink(

@@ -32,8 +32,10 @@ _PASSING: Final = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EAGAIN, errno.EI
 class FileSink:
     """One file; its version is the SHA-256 of its content, or "absent"."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, name: str | None = None) -> None:
+        """A sink over `path`; `name` is what people call it, where that is not the path."""
         self._path = path
+        self._name = name or f"the file {path}"
 
     @property
     def arrives_within(self) -> timedelta:
@@ -41,8 +43,8 @@ class FileSink:
         return _ARRIVES_WITHIN
 
     def describe(self) -> str:
-        """The path that is written."""
-        return f"the file {self._path}"
+        """The path that is written, or its name."""
+        return self._name
 
     def read(self) -> Published:
         """The content now; `document` is None where there is no file.
