@@ -10,7 +10,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Final
 
-from deployments.checks.check import Check, failed, ok, warning
+from deployments.checks.check import Check, failed, ok, skipped, warning
+from deployments.checks.sink_reads import check_reading
+from deployments.document import DOCUMENT_PATH
 from policy.document import parse
 from policy.errors import ConfigError, OptimizerError
 from policy.settings import Settings
@@ -20,6 +22,7 @@ from storage.client import running_server
 from tasks.sinks import PROD, SINKS
 
 LEAST_PYTHON: Final = (3, 11)
+KEPT_IN_A_FILE: Final = ("file", "http")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,13 +122,24 @@ def _sink(settings: Settings) -> Check:
             f"the sink {kind!r} does not exist yet",
             mend=f"set publish.sink to {' or '.join(SINKS)}",
         )
-    path = settings.publish.file.path.resolve()
+    if kind not in KEPT_IN_A_FILE:
+        if settings.mode != PROD:
+            return skipped(name, f"in {settings.mode} nothing is built that could write to {kind}")
+        return check_reading(SINKS[kind](settings), kind=kind)
+    return _file(settings.publish.file.path.resolve(), kind=kind)
+
+
+def _file(path: Path, *, kind: str) -> Check:
+    name = "sink"
     if not path.parent.is_dir() or not os.access(path.parent, os.W_OK | os.X_OK):
         return failed(
             name,
             f"{path.parent} is no folder that this process may write",
             mend="make it, give this user the right to it, or set publish.file.path",
         )
+    if not path.exists() and kind == "http":
+        said = f"{DOCUMENT_PATH} is served without limits"
+        return ok(name, f"{path} does not exist yet; until then {said}")
     if not path.exists():
         return warning(
             name,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Annotated, Final, Literal, Self
 
 from pydantic import AfterValidator, Field, SecretStr, model_validator
@@ -27,6 +28,31 @@ def endpoint(text: str) -> str:
     return base_url(text)
 
 
+def inside(path: str) -> str:
+    """A path below a folder.
+
+    Raises:
+        ValueError: it is absolute, empty, or leads out of the folder.
+    """
+    parts = PurePosixPath(path).parts
+    if not parts or path.startswith("/") or {"..", ".git"} & set(parts):
+        raise ValueError("must be a path inside the repository")
+    return str(PurePosixPath(path))
+
+
+def branch_name(name: str) -> str:
+    """A name of a branch or a remote that needs no quoting anywhere.
+
+    Raises:
+        ValueError: Git would refuse it, or read it as an option.
+    """
+    plain = re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._/-]*", name)
+    if not plain or ".." in name or "//" in name or name.endswith(("/", ".", ".lock")):
+        raise ValueError("must be a name of letters, digits, and - _ . / between them")
+    return name
+
+
+Branch = Annotated[str, AfterValidator(branch_name)]
 Endpoint = Annotated[str, AfterValidator(endpoint)]
 
 
@@ -86,11 +112,42 @@ class FileSink(Section):
     path: Path = Path("overrides.yaml")
 
 
+class CortexApi(Section):
+    """The overrides API of a Cortex, asked with the headers of `mimir`."""
+
+    url: Annotated[str, AfterValidator(base_url)] = "http://127.0.0.1:9009"
+    state: Path = Path("data/cortex-claims.json")
+    concurrency: Annotated[int, Field(ge=1, le=100)] = 10
+
+
+class GitRepository(Section):
+    """A clone in which one change is proposed, on a branch that is ours alone."""
+
+    repository: Path = Path()
+    file: Annotated[str, AfterValidator(inside)] = "overrides.yaml"
+    base: Branch = "main"
+    branch: Branch = "mimir-limits"
+    remote: Branch | None = None
+    """None: the branch stays in the clone."""
+    author: Name = "Mimir Limit Optimizer"
+    email: Name = "mimir-limit-optimizer@localhost"
+
+    @model_validator(mode="after")
+    def _keeps_off_the_base(self) -> Self:
+        if self.branch == self.base:
+            raise ValueError(
+                f"base and branch are both {self.base}: give the change a branch of its own"
+            )
+        return self
+
+
 class Publish(Section):
     """How the composed limits reach Mimir, and how long they may take to show."""
 
     sink: Literal["file", "configmap", "configmap-in-place", "http", "cortex-api", "git"] = "file"
     file: FileSink = FileSink()
+    cortex_api: CortexApi = CortexApi()
+    git: GitRepository = GitRepository()
     verify_timeout: PositiveDuration | None = None
     """None: what the sink needs."""
 

@@ -8,10 +8,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
+import httpx
+
 from policy.errors import ConfigError
 from policy.settings import Settings
+from tasks.http import patience, revealed_headers
 from tasks.sinks.base import Published, Sink
+from tasks.sinks.cortex_api import CortexApiSink
+from tasks.sinks.cortex_claims import ClaimsFile
 from tasks.sinks.file import FileSink
+from tasks.sinks.git import GitSink
+from tasks.sinks.git_program import Git
 
 __all__ = ["DRY_RUN", "PROD", "SINKS", "FileSink", "Published", "Sink", "build_sink"]
 
@@ -29,7 +36,36 @@ def _http(settings: Settings) -> Sink:
     return FileSink(path, name=f"the document that is served over HTTP from {path}")
 
 
-SINKS: Final[Mapping[str, Callable[[Settings], Sink]]] = {"file": _file, "http": _http}
+def _cortex_api(settings: Settings) -> Sink:
+    chosen, mimir = settings.publish.cortex_api, settings.mimir
+
+    def connect() -> httpx.Client:
+        return httpx.Client(
+            headers=revealed_headers(mimir.headers, key="mimir.headers"),
+            timeout=patience(mimir.timeout.total_seconds()),
+            follow_redirects=False,
+        )
+
+    return CortexApiSink(
+        chosen.url,
+        connect=connect,
+        claims=ClaimsFile(chosen.state),
+        concurrency=chosen.concurrency,
+    )
+
+
+def _git(settings: Settings) -> Sink:
+    chosen = settings.publish.git
+    git = Git(chosen.repository, author=chosen.author, email=chosen.email)
+    return GitSink(chosen, git=git)
+
+
+SINKS: Final[Mapping[str, Callable[[Settings], Sink]]] = {
+    "file": _file,
+    "http": _http,
+    "cortex-api": _cortex_api,
+    "git": _git,
+}
 
 
 def build_sink(

@@ -209,13 +209,16 @@ async def test_a_document_that_is_not_ours_fails_where_it_would_be_written(
     assert checks["sink"].outcome == outcome
 
 
-async def test_a_sink_that_does_not_exist_yet_fails_in_prod(environ: dict[str, str]) -> None:
-    said = environ | {"MODE": "prod", "MLO_PUBLISH__SINK": "git"}
+async def test_a_sink_that_cannot_be_read_fails_in_prod(
+    environ: dict[str, str], tmp_path: Path
+) -> None:
+    clone = {"MLO_PUBLISH__SINK": "git", "MLO_PUBLISH__GIT__REPOSITORY": str(tmp_path)}
+    said = environ | {"MODE": "prod"} | clone
 
     checks = await examined(said, f"http://127.0.0.1:{free_port()}")
 
     assert checks["sink"].outcome == "failed"
-    assert "publish.sink" in (checks["sink"].mend or "")
+    assert "publish.git" in (checks["sink"].mend or "")
 
 
 class Page(BaseHTTPRequestHandler):
