@@ -46,7 +46,8 @@ class ClaimsFile:
     """The claims on a disk, replaced whole."""
 
     def __init__(self, path: Path) -> None:
-        self._file = FileSink(path)
+        self._folder = path.parent
+        self._file = FileSink(path, name=f"the file of claims {path}")
 
     def load(self) -> dict[str, Claim]:
         """The claims by tenant; none where there is no file.
@@ -55,6 +56,8 @@ class ClaimsFile:
             ConfigError: the file cannot be read, or is none of ours.
             RetriableError: it cannot be read just now.
         """
+        if not self._folder.exists():
+            return {}
         held = self._file.read().document
         if held is None:
             return {}
@@ -73,6 +76,7 @@ class ClaimsFile:
             ConfigError: the file cannot be written.
             RetriableError: it cannot be written just now, or another process writes it.
         """
+        self._folder.mkdir(parents=True, exist_ok=True)
         fresh = _FORM.dump_json(dict(sorted(claims.items())), indent=1)
         held = self._file.read()
         if held.document != fresh:

@@ -47,6 +47,7 @@ class GitSink:
 
     def __init__(self, settings: GitRepository, *, git: Git) -> None:
         self._settings = settings
+        self._clone = settings.repository.absolute()
         self._git = git
         remote = settings.remote
         self._base_ref = _ref(settings.base, remote=remote)
@@ -60,7 +61,7 @@ class GitSink:
     def describe(self) -> str:
         """The file, the branch and the repository."""
         chosen = self._settings
-        where = f"{chosen.remote} of {chosen.repository}" if chosen.remote else chosen.repository
+        where = f"{chosen.remote} of {self._clone}" if chosen.remote else self._clone
         return f"{chosen.file} on the branch {chosen.branch} of {where}"
 
     def read(self) -> Published:
@@ -103,7 +104,7 @@ class GitSink:
         base = self._git.commit_of(self._base_ref)
         if base is None:
             raise ConfigError(
-                f"{self._settings.repository} has no branch {self._settings.base}"
+                f"{self._clone} has no branch {self._settings.base}"
                 f"{f' of {self._settings.remote}' if self._settings.remote else ''}: correct "
                 "publish.git.base"
             )
@@ -136,7 +137,7 @@ class GitSink:
             self._git.push(remote, commit=commit, branch=name, if_commit=seen.branch)
         elif self._git.checked_out(name):
             raise ConfigError(
-                f"the branch {name} is checked out in {self._settings.repository}: check out "
+                f"the branch {name} is checked out in {self._clone}: check out "
                 "another there, or name another in publish.git.branch"
             )
         self._git.set_ref(self._branch_ref, commit=commit, if_commit=seen.branch)

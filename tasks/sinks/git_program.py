@@ -14,7 +14,7 @@ from typing import Final
 
 from policy.errors import ConfigError, Conflict, RetriableError
 
-SECONDS: Final = 20.0  # for one command; two that reach the remote fit in a publishing step
+SECONDS: Final = 15.0  # for one command; three that reach the remote fit in a publishing step
 
 _ABSENT: Final = (1, 128)  # how rev-parse and merge-base say that there is none
 _OURS: Final = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE")  # of whoever started us, if at all
@@ -43,7 +43,7 @@ class Git:
     def __init__(
         self, repository: Path, *, author: str, email: str, seconds: float = SECONDS
     ) -> None:
-        self._repository = repository
+        self._repository = repository.absolute()
         self._seconds = seconds
         self._identity = {
             f"GIT_{role}_{part}": value

@@ -13,7 +13,6 @@ from threading import Thread
 from typing import Any
 
 import pytest
-from prefect import Flow
 
 from deployments.document import DOCUMENT_PATH, ServedDocument
 from flows.optimize import optimize
@@ -36,7 +35,7 @@ class Way:
     world: Any
     deliver: Callable[[], None]
 
-    async def run(self, flow: Flow[[], object], *, after: float = INTERVAL) -> list[str]:
+    async def run(self, flow: Any, *, after: float = INTERVAL) -> list[str]:  # noqa: ANN401 - a flow
         self.deliver()
         said: list[str] = await self.world.run(flow, after=after)
         return said

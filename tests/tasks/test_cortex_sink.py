@@ -285,6 +285,19 @@ def test_a_lost_file_of_claims_touches_nothing(
     assert cortex.overrides["team-a"]["ingestion_rate"] == 2_000.0
 
 
+def test_the_folder_of_the_claims_is_made(cortex: FakeCortex, tmp_path: Path) -> None:
+    sink = CortexApiSink(
+        "http://cortex:9009",
+        connect=lambda: httpx.Client(transport=httpx.MockTransport(cortex)),
+        claims=ClaimsFile(tmp_path / "data" / "claims.json"),
+        concurrency=1,
+    )
+
+    put(sink, {"team-a": {"ingestion_rate": 2_000.0}})
+
+    assert says(sink) == {"team-a": {"ingestion_rate": 2_000.0}}
+
+
 def test_a_file_of_claims_that_is_none_is_not_guessed_at(sink: CortexApiSink, state: Path) -> None:
     state.write_text('{"team-a": 1}')
 
