@@ -8,14 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
-import httpx
-
 from policy.errors import ConfigError
 from policy.settings import Settings
-from tasks.http import patience, revealed_headers
 from tasks.sinks.base import Published, Sink
-from tasks.sinks.cortex_api import CortexApiSink
-from tasks.sinks.cortex_claims import ClaimsFile
 from tasks.sinks.file import FileSink
 from tasks.sinks.git import GitSink
 from tasks.sinks.git_program import Git
@@ -37,21 +32,9 @@ def _http(settings: Settings) -> Sink:
 
 
 def _cortex_api(settings: Settings) -> Sink:
-    chosen, mimir = settings.publish.cortex_api, settings.mimir
+    from tasks.sinks.cortex_api import cortex_api_sink  # noqa: PLC0415 - it imports httpx
 
-    def connect() -> httpx.Client:
-        return httpx.Client(
-            headers=revealed_headers(mimir.headers, key="mimir.headers"),
-            timeout=patience(mimir.timeout.total_seconds()),
-            follow_redirects=False,
-        )
-
-    return CortexApiSink(
-        chosen.url,
-        connect=connect,
-        claims=ClaimsFile(chosen.state),
-        concurrency=chosen.concurrency,
-    )
+    return cortex_api_sink(settings)
 
 
 def _git(settings: Settings) -> Sink:

@@ -21,7 +21,8 @@ import polars as pl
 from policy.document import digest, parse, render
 from policy.errors import ConfigError, Conflict, OptimizerError, RetriableError
 from policy.frames import LIMITS
-from tasks.http import shown
+from policy.settings import Settings
+from tasks.http import patience, revealed_headers, shown
 from tasks.sinks.base import Published
 from tasks.sinks.cortex_claims import Claim, Claims, ClaimsFile, Values
 from tasks.sinks.cortex_client import CortexOverrides
@@ -173,3 +174,22 @@ def _raise_failures(failures: Sequence[OptimizerError]) -> None:
     said = f"not written: {len(failures)} of the tenants that change; all others are: {shown_lines}"
     passing = all(isinstance(refusal, RetriableError) for refusal in failures)
     raise RetriableError(said) if passing else ConfigError(said)
+
+
+def cortex_api_sink(settings: Settings) -> CortexApiSink:
+    """The sink that the settings describe; nothing is asked yet."""
+    chosen, mimir = settings.publish.cortex_api, settings.mimir
+
+    def connect() -> httpx.Client:
+        return httpx.Client(
+            headers=revealed_headers(mimir.headers, key="mimir.headers"),
+            timeout=patience(mimir.timeout.total_seconds()),
+            follow_redirects=False,
+        )
+
+    return CortexApiSink(
+        chosen.url,
+        connect=connect,
+        claims=ClaimsFile(chosen.state),
+        concurrency=chosen.concurrency,
+    )

@@ -163,7 +163,7 @@ async def test_decisions_and_the_layers_that_follow_are_stored_together(
     assert (first.height, again.height) == (1, 0), "the same decision is news once"
     assert read_layers(database, now=NOON)["value"].to_list() == [2.0]
     moved = moves(database, now=NOON, window=timedelta(days=1))
-    assert moved.rows() == [("a", RATE, NOON, None, 0)], "a dry run moves nothing"
+    assert moved.rows() == [("a", RATE, NOON, None, 0, 0, 0)], "a dry run moves nothing"
     assert leanings(database).equals(leaning)
 
 
