@@ -12,7 +12,7 @@ from kmock import KubernetesEmulator
 from deployments.checks.discovery import find_pods
 from policy.settings import Settings, parse_settings
 from tasks.discover import discover, forget
-from tasks.kubernetes_pods import _api
+from tasks.kubernetes_client import api_client
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 SLICES = "get /apis/discovery.k8s.io/v1/namespaces/mimir-system/endpointslices"
@@ -34,10 +34,10 @@ INGESTERS = {
 @pytest.fixture(autouse=True)
 def _nothing_remembered() -> Iterator[None]:
     forget()
-    _api.cache_clear()
+    api_client.cache_clear()
     yield
     forget()
-    _api.cache_clear()
+    api_client.cache_clear()
 
 
 def in_cluster(folder: Path, server: str, **keys: object) -> Settings:

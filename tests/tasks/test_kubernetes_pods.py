@@ -16,7 +16,8 @@ from policy.errors import ConfigError, OptimizerError
 from policy.settings import parse_settings
 from policy.settings.connection import MetricsDiscovery
 from tasks.endpoint_slices import DiscoveryError
-from tasks.kubernetes_pods import _api, kubernetes_pods
+from tasks.kubernetes_client import api_client
+from tasks.kubernetes_pods import kubernetes_pods
 
 SECRET = "t0ken-of-the-test"
 SLICES = "get /apis/discovery.k8s.io/v1/namespaces/mimir-system/endpointslices"
@@ -26,9 +27,9 @@ NAMES = {"kubernetes.io/service-name": "mimir-ingester"}
 @pytest.fixture(autouse=True)
 def _new_clients() -> Iterator[None]:
     """Each test's server has its own address, and its own kubeconfig."""
-    _api.cache_clear()
+    api_client.cache_clear()
     yield
-    _api.cache_clear()
+    api_client.cache_clear()
 
 
 def kubeconfig(folder: Path, server: str) -> Path:

@@ -1,0 +1,84 @@
+"""The official Kubernetes client: made once per kubeconfig, its answers read raw.
+
+Reading its certificates costs more than a question. Nothing is retried behind our time-outs: the
+steps of the flows do that. What it refuses becomes one sentence without a secret.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from policy.errors import ConfigError
+
+if TYPE_CHECKING:
+    from kubernetes.client import ApiClient
+
+UNAUTHORIZED: Final = 401
+FORBIDDEN: Final = 403
+NOT_FOUND: Final = 404
+CONFLICT: Final = 409
+TOO_MANY_REQUESTS: Final = 429
+SERVER_ERROR: Final = 500
+
+_MOST_SHOWN: Final = 200  # characters of what the API says
+
+
+@cache
+def api_client(kubeconfig: Path | None) -> ApiClient:
+    """The client for a cluster; None is the one that we run in.
+
+    Forget it with `api_client.cache_clear()` after a 401: the credentials may have been replaced.
+
+    Raises:
+        ConfigError: there are no credentials to be had.
+    """
+    from kubernetes import client, config  # noqa: PLC0415 - slow, and needed in a cluster only
+
+    # Prefect's task tries again; urllib3 would do so behind our time-out.
+    configuration = client.Configuration(retries=0)
+    try:
+        if kubeconfig is None:
+            config.load_incluster_config(  # type: ignore[no-untyped-call]
+                client_configuration=configuration
+            )
+        else:
+            config.load_kube_config(  # type: ignore[no-untyped-call]
+                config_file=str(kubeconfig.expanduser()),
+                client_configuration=configuration,
+                persist_config=False,
+            )
+    except config.ConfigException as refusal:
+        raise _no_credentials(kubeconfig, why=" ".join(str(refusal).split())) from None
+    except Exception as error:  # noqa: BLE001 - it parses a file; its words may hold a secret
+        raise _no_credentials(kubeconfig, why=type(error).__name__) from None
+    return client.ApiClient(configuration)
+
+
+def overloaded(status: int) -> bool:
+    """Whether the answer asks for patience, so that the same question may be answered later."""
+    return status == TOO_MANY_REQUESTS or status >= SERVER_ERROR
+
+
+def said(body: object) -> str:
+    """The message of a Status, after a comma; nothing of any other body."""
+    try:
+        status = json.loads(body) if isinstance(body, str | bytes) else None
+    except ValueError:
+        return ""
+    message = status.get("message") if isinstance(status, dict) else None
+    return f", {' '.join(str(message).split())[:_MOST_SHOWN]}" if message else ""
+
+
+def _no_credentials(kubeconfig: Path | None, *, why: str) -> ConfigError:
+    if kubeconfig is None:
+        return ConfigError(
+            f"this pod has no service account to ask Kubernetes with ({why.rstrip('.')}): give it "
+            "one, set metricsDiscovery.kubeconfig, or do without: list Mimir's processes in "
+            "mimir.endpoints, and choose another publish.sink"
+        )
+    return ConfigError(
+        f"metricsDiscovery.kubeconfig {kubeconfig} cannot be used ({why.rstrip('.')}): correct it"
+    )
