@@ -19,7 +19,7 @@ def check_reading(sink: Sink, *, kind: str) -> Check:
         sink: the one that publishing uses.
         kind: the value of publish.sink, under which its settings are.
     """
-    first, *others = kind.split("-")
+    first, *others = kind.replace("map", "-map").split("-")
     section = first + "".join(map(str.capitalize, others))
     mend = f"correct publish.{section}, or what it names"
     try:

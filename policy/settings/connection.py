@@ -141,11 +141,19 @@ class GitRepository(Section):
         return self
 
 
+class OwnConfigMap(Section):
+    """One entry of the ConfigMap `mimir.configMapName` in `mimir.namespace`."""
+
+    key: Annotated[str, Field(pattern=r"^[-._a-zA-Z0-9]+$")] = "overrides.yaml"
+    compression: Literal["plain", "gzip"] = "plain"
+
+
 class Publish(Section):
     """How the composed limits reach Mimir, and how long they may take to show."""
 
     sink: Literal["file", "configmap", "configmap-in-place", "http", "cortex-api", "git"] = "file"
     file: FileSink = FileSink()
+    config_map: OwnConfigMap = OwnConfigMap()
     cortex_api: CortexApi = CortexApi()
     git: GitRepository = GitRepository()
     verify_timeout: PositiveDuration | None = None

@@ -31,6 +31,22 @@ def _http(settings: Settings) -> Sink:
     return FileSink(path, name=f"the document that is served over HTTP from {path}")
 
 
+def _configmap(settings: Settings) -> Sink:
+    from tasks.sinks.configmap import ConfigMapSink, Place  # noqa: PLC0415 - it imports urllib3
+
+    chosen, mimir = settings.publish.config_map, settings.mimir
+    return ConfigMapSink(
+        Place(
+            namespace=mimir.namespace,
+            name=mimir.config_map_name,
+            key=chosen.key,
+            compression=chosen.compression,
+            kubeconfig=settings.metrics_discovery.kubeconfig,
+            timeout=mimir.timeout,
+        )
+    )
+
+
 def _cortex_api(settings: Settings) -> Sink:
     from tasks.sinks.cortex_api import cortex_api_sink  # noqa: PLC0415 - it imports httpx
 
@@ -45,6 +61,7 @@ def _git(settings: Settings) -> Sink:
 
 SINKS: Final[Mapping[str, Callable[[Settings], Sink]]] = {
     "file": _file,
+    "configmap": _configmap,
     "http": _http,
     "cortex-api": _cortex_api,
     "git": _git,

@@ -230,11 +230,13 @@ def test_yaml_that_is_settings_can_be_used_and_has_an_effect(block: Block) -> No
 
 
 def read_config_map(data: dict[str, str]) -> None:
-    """As a mounted folder: `config.yaml`, and files named by dotted keys."""
+    """As a mounted folder: `config.yaml`, files named by dotted keys, or our own document."""
     for name, text in data.items():
         if name == "config.yaml":
             tree = YAML(typ="safe", pure=True).load(text)
             assert set_without_effect(parse_settings(tree)) == []
+        elif name == "overrides.yaml":
+            assert parse(text.encode()).schema == LIMITS
         else:
             assert located(Settings, name.split("."))
 
