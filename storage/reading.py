@@ -12,7 +12,7 @@ from typing import Final
 import polars as pl
 
 from policy.activity import ACTIVITY
-from policy.frames import LAYERS, LIMITS, UTC_TIME
+from policy.frames import CHANGES, LAYERS, LIMITS, UTC_TIME
 from policy.standings import STANDINGS
 from storage.client import query
 from storage.decisions import STORED_DECISIONS
@@ -30,6 +30,30 @@ DEMAND: Final = pl.Schema(
     }
 )
 
+# Each document that was to be published, the newest first.
+REVISIONS: Final = pl.Schema(
+    {
+        "revision": pl.Int64(),
+        "begun_at": UTC_TIME,
+        "actor": pl.String(),
+        "outcome": pl.String(),
+        "changed_limits": pl.Int64(),
+        "detail": pl.String(),
+        "sink": pl.String(),
+        "run_id": pl.String(),
+    }
+)
+# What each of them changed.
+PUBLISHED_CHANGES: Final = pl.Schema(
+    {
+        "revision": pl.Int64(),
+        "begun_at": UTC_TIME,
+        "actor": pl.String(),
+        "outcome": pl.String(),
+        **CHANGES,
+    }
+)
+
 LAYERS_NOW: Final = "select * exclude (run_id) from layers"
 NEWEST_DECISIONS: Final = """
     select *
@@ -43,6 +67,19 @@ TENANTS_KNOWN: Final = """
     union select tenant from decisions
     union select tenant from limits_observed where tenant <> ''
     order by tenant
+"""
+ALL_REVISIONS: Final = "select * from v_revisions order by revision desc"
+ALL_CHANGES: Final = """
+    with each_change as (
+        select
+            revision, begun_at, actor, outcome,
+            unnest(from_json(changes, '[{
+                "tenant": "VARCHAR", "limit": "VARCHAR", "before": "DOUBLE", "after": "DOUBLE",
+                "decided_by": "VARCHAR", "reason": "VARCHAR"
+            }]'), recursive := true)
+        from v_revisions
+    )
+    select * from each_change order by revision desc, tenant, "limit"
 """
 SIMULATED: Final = "select simulated from history_origin"
 LAST_DOCUMENT: Final = """
@@ -101,6 +138,24 @@ def standings(url: str) -> pl.DataFrame:
         StorageError: see `layers`.
     """
     return _read(url, READ_STANDINGS, schema=STANDINGS)
+
+
+def revisions(url: str) -> pl.DataFrame:
+    """What was published, the newest first (REVISIONS).
+
+    Raises:
+        StorageError: see `layers`.
+    """
+    return _read(url, ALL_REVISIONS, schema=REVISIONS)
+
+
+def published_changes(url: str) -> pl.DataFrame:
+    """What each publication changed, the newest first (PUBLISHED_CHANGES).
+
+    Raises:
+        StorageError: see `layers`.
+    """
+    return _read(url, ALL_CHANGES, schema=PUBLISHED_CHANGES)
 
 
 def demand(url: str) -> pl.DataFrame:
