@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from threading import Lock
 from typing import Final
 
@@ -27,6 +28,7 @@ from tasks.sinks import Published, Sink, build_sink
 from tasks.verify import Before
 
 TURN_SECONDS: Final = 0.05
+PAUSED: Final = "publish.paused is true: changes wait until it is false"
 
 
 async def take_stock(runtime: Runtime, run: Run, settings: Settings) -> pl.DataFrame:
@@ -50,6 +52,8 @@ async def publish_layers(runtime: Runtime, run: Run, settings: Settings) -> Publ
             run.summary["publish"] = runtime.memory.planned[1].outcome
             return runtime.memory.planned[1]
         wanted = make_plan(runtime, settings, stands=stands)
+        if settings.publish.paused and sink is not None and not wanted.changes.is_empty():
+            wanted = replace(wanted, problems=(PAUSED,))
         hashes, refusing = _said_by_pods(runtime)
         publication = await publish(
             wanted,
@@ -76,6 +80,7 @@ def _ground(runtime: Runtime, settings: Settings, *, held: Published) -> tuple[o
     """What a plan follows from: where it is the same as before, so is the plan."""
     return (
         settings.mode,
+        settings.publish.paused,
         held.version,
         settings.limits,
         runtime.memory.versions,

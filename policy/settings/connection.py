@@ -158,6 +158,7 @@ class Publish(Section):
     git: GitRepository = GitRepository()
     verify_timeout: PositiveDuration | None = None
     """None: what the sink needs."""
+    paused: bool = False
 
 
 class Storage(Section):

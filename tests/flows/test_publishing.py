@@ -11,6 +11,7 @@ from flows.optimize import optimize
 from flows.protect import protect
 from flows.publishing import publish_layers
 from flows.runtime import Run
+from simulator import Fault
 
 INTERVAL = 15.0
 CYCLES = 1_000
@@ -43,3 +44,38 @@ async def test_a_thousand_plans_without_a_change_write_nothing(
     assert written == []
     assert world.file.read_bytes() == bytes_then
     assert world.revisions() == revisions
+
+
+def paused_at(world: Any) -> dict[str, object]:  # noqa: ANN401 - the world of conftest
+    return {"mode": "prod", "publish": {"paused": True, "file": {"path": str(world.file)}}}
+
+
+async def test_while_paused_nothing_is_written_and_afterwards_it_is(new_world: NewWorld) -> None:
+    world = new_world()
+    world.tree = paused_at(world)
+    before = world.file.read_bytes()
+
+    said = [line for flow in (protect, optimize, protect) for line in await world.run(flow)]
+    paused = world.file.read_bytes()
+    world.tree = {"mode": "prod"}
+    later = await world.run(protect, after=INTERVAL)
+
+    reason = "not published: publish.paused is true: changes wait until it is false"
+    assert said.count(reason) == 1, "it is said once"
+    assert paused == before
+    assert later[-1].startswith("revision 2 written")
+
+
+async def test_what_mimir_refused_is_put_back_while_paused(new_world: NewWorld) -> None:
+    """A process that restarts would not start with it."""
+    world = new_world()
+    await world.run(protect)
+    before = world.file.read_bytes()
+    world.cluster.inject(Fault(process="ingester-1", kind="refuse_reload"))
+    await world.run(optimize, after=INTERVAL)
+    world.tree = paused_at(world)
+
+    said = await world.run(protect, after=INTERVAL)
+
+    assert said[0].endswith("revision 1 was put back")
+    assert world.file.read_bytes() == before
