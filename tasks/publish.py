@@ -37,6 +37,9 @@ ACTOR: Final = "optimizer"
 COMPONENT: Final = "publish"
 NOT_WRITTEN: Final = "not written"
 RETRY_REFUSED_AFTER: Final = timedelta(hours=1)
+# Each try keeps its document: one that fails every quarter of a minute would fill the disk.
+TRIES_AT_ONCE: Final = 3
+RETRY_UNWRITTEN_AFTER: Final = timedelta(minutes=5)
 TAKEN_BACK: Final = ("failed", "reverted")
 
 _NEWEST: Final = 50  # revisions looked through, of which most are of the last days
@@ -194,17 +197,31 @@ def _supersede(database: Database, *, at: datetime) -> None:
 
 
 def _failed_before(database: Database, plan: Plan, *, now: datetime) -> str | None:
-    """A document that Mimir refused is not written again for an hour."""
-    refused = list_revisions(database, newest=_NEWEST).filter(
+    """Why this is not the time to write it, by what became of the newest revisions.
+
+    A document that Mimir refused is not written again for an hour. Where nothing could be written
+    three times in a row, it is tried every five minutes.
+    """
+    newest = list_revisions(database, newest=_NEWEST)
+    unwritten = pl.col("detail").fill_null("").str.starts_with(NOT_WRITTEN)
+    refused = newest.filter(
         pl.col("sha256") == digest(plan.document),
         pl.col("outcome").is_in(TAKEN_BACK),
         pl.col("finished_at") > now - RETRY_REFUSED_AFTER,
-        ~pl.col("detail").fill_null("").str.starts_with(NOT_WRITTEN),
+        ~unwritten,
     )
-    if refused.is_empty():
+    if not refused.is_empty():
+        found = refused.row(0, named=True)
+        return f"revision {found['revision']} had the same content and failed: {found['detail']}"
+    tries = newest.head(TRIES_AT_ONCE).filter(unwritten)
+    last = tries["finished_at"].max()
+    if tries.height < TRIES_AT_ONCE or not isinstance(last, datetime):
         return None
-    newest = refused.row(0, named=True)
-    return f"revision {newest['revision']} had the same content and failed: {newest['detail']}"
+    if last <= now - RETRY_UNWRITTEN_AFTER:
+        return None
+    minutes = RETRY_UNWRITTEN_AFTER // timedelta(minutes=1)
+    found = tries.row(0, named=True)
+    return f"revision {found['revision']} was {found['detail']}; tried every {minutes} minutes"
 
 
 def _audit(changes: pl.DataFrame, *, revision: int, run_id: str, at: datetime) -> list[AuditEntry]:

@@ -143,6 +143,35 @@ async def test_a_file_changed_since_the_plan_is_a_conflict_and_stays(desk: Desk)
     assert (await desk.publish(12_000)).outcome == "written", "it was not written, so not refused"
 
 
+async def test_what_cannot_be_written_is_tried_three_times_and_then_every_five_minutes(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each try keeps its document: they must not fill the disk."""
+
+    def refuse(*_: object, **__: object) -> str:
+        raise ConfigError("the right is missing")
+
+    async def tried() -> str:
+        desk.now += timedelta(seconds=15)
+        try:
+            found = await desk.publish(12_000)
+        except ConfigError:
+            return "tried"
+        return "; ".join(found.problems)
+
+    monkeypatch.setattr(FileSink, "write", refuse)
+    first = [await tried() for _ in range(5)]
+    desk.now += timedelta(minutes=5)
+    later = [await tried() for _ in range(2)]
+    monkeypatch.undo()
+    desk.now += timedelta(minutes=5)
+
+    waits = "not written: the right is missing; tried every 5 minutes"
+    assert first == ["tried"] * 3 + [f"revision 3 was {waits}"] * 2
+    assert later == ["tried", f"revision 4 was {waits}"]
+    assert (await desk.publish(12_000)).outcome == "written"
+
+
 async def test_a_plan_with_a_problem_is_refused_whole(desk: Desk) -> None:
     held, stands = standing(desk.sink, database=desk.database)
     wrong = plan(
