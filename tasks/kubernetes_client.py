@@ -30,8 +30,6 @@ _MOST_SHOWN: Final = 200  # characters of what the API says
 def api_client(kubeconfig: Path | None) -> ApiClient:
     """The client for a cluster; None is the one that we run in.
 
-    Forget it with `api_client.cache_clear()` after a 401: the credentials may have been replaced.
-
     Raises:
         ConfigError: there are no credentials to be had.
     """
@@ -60,6 +58,23 @@ def api_client(kubeconfig: Path | None) -> ApiClient:
 def overloaded(status: int) -> bool:
     """Whether the answer asks for patience, so that the same question may be answered later."""
     return status == TOO_MANY_REQUESTS or status >= SERVER_ERROR
+
+
+def unauthorized() -> ConfigError:
+    """What a 401 means; the credentials are read anew then, as they may have been replaced."""
+    api_client.cache_clear()
+    return ConfigError(
+        "the Kubernetes API does not know us (401): check the service account, or the "
+        "credentials in metricsDiscovery.kubeconfig"
+    )
+
+
+def unreachable(error: object) -> str:
+    """Why there was no answer at all, and the way out."""
+    return (
+        f"the Kubernetes API could not be reached ({type(error).__name__}): check the network "
+        "policy, or the server in metricsDiscovery.kubeconfig"
+    )
 
 
 def said(body: object) -> str:

@@ -23,6 +23,8 @@ from tasks.kubernetes_client import (
     api_client,
     overloaded,
     said,
+    unauthorized,
+    unreachable,
 )
 
 
@@ -49,7 +51,7 @@ async def kubernetes_pods(discovery: MetricsDiscovery, *, timeout_seconds: float
         reached = not isinstance(reason, urllib3.exceptions.NewConnectionError)
         if reached and isinstance(reason, urllib3.exceptions.TimeoutError):
             raise DiscoveryError(late) from None
-        raise DiscoveryError(_unreachable(reason)) from error
+        raise DiscoveryError(unreachable(reason)) from error
     try:
         slices = SliceList.model_validate_json(body).items or []
     except ValidationError:
@@ -92,11 +94,7 @@ def _refused(status: int, body: object, *, discovery: MetricsDiscovery) -> Optim
     if overloaded(status):
         return DiscoveryError(f"the Kubernetes API answered {status}: it is overloaded or starting")
     if status == UNAUTHORIZED:
-        api_client.cache_clear()  # the credentials may have been replaced since
-        return ConfigError(
-            "the Kubernetes API does not know us (401): check the service account, or the "
-            "credentials in metricsDiscovery.kubeconfig"
-        )
+        return unauthorized()
     if status == FORBIDDEN:
         return ConfigError(
             "the Kubernetes API does not let us find Mimir's pods (403): grant the verb list on "
@@ -110,11 +108,4 @@ def _refused(status: int, body: object, *, discovery: MetricsDiscovery) -> Optim
     return ConfigError(
         f"the Kubernetes API refused the question ({status}{said(body)}): check the keys of "
         "metricsDiscovery"
-    )
-
-
-def _unreachable(error: object) -> str:
-    return (
-        f"the Kubernetes API could not be reached ({type(error).__name__}): check the network "
-        "policy, or the server in metricsDiscovery.kubeconfig"
     )

@@ -31,6 +31,8 @@ from tasks.kubernetes_client import (
     api_client,
     overloaded,
     said,
+    unauthorized,
+    unreachable,
 )
 from tasks.sinks.base import Published
 
@@ -246,10 +248,7 @@ class ConfigMapSink:
             return refusal.status or 0, body.encode() if isinstance(body, str) else bytes(body)
         except urllib3.exceptions.HTTPError as error:
             reason = getattr(error, "reason", error)
-            raise RetriableError(
-                f"the Kubernetes API could not be reached ({type(reason).__name__}): check the "
-                "network policy, or the server in metricsDiscovery.kubeconfig"
-            ) from error
+            raise RetriableError(unreachable(reason)) from error
 
     def _check(self, status: int, body: bytes, *, verb: str) -> None:
         """Refuse every answer that is not a success.
@@ -269,11 +268,7 @@ class ConfigMapSink:
                 f"the Kubernetes API answered {status}: it is overloaded or starting"
             )
         if status == UNAUTHORIZED:
-            api_client.cache_clear()  # the credentials may have been replaced since
-            return ConfigError(
-                "the Kubernetes API does not know us (401): check the service account, or the "
-                "credentials in metricsDiscovery.kubeconfig"
-            )
+            return unauthorized()
         if status == FORBIDDEN:
             return ConfigError(
                 f"the Kubernetes API does not let us {verb} the ConfigMap {place.name} (403): "
