@@ -104,7 +104,7 @@ def backtest(
         hours: HOURS, also those before `begin`: what was known then. A hundred tenants at once
             take some 300 MB.
         start: LIMITS of the tenants at `begin`; where one is missing, the policy's default for
-            the limit; without that it is not judged.
+            the limit; without that, or where it is 0, it is not judged.
         candidate: the policy.
         begin: the first moment that is decided.
         end: the moment after the last.
@@ -218,7 +218,8 @@ def _complete(start: pl.DataFrame, *, hours: pl.DataFrame, candidate: Candidate)
     return (
         judged.join(start, on=KEYS, how="left")
         .with_columns(value=pl.coalesce("value", assumed))
-        .drop_nulls("value")
+        # A 0 is somebody's word, unlimited or blocking: nothing is decided there.
+        .filter(pl.col("value") > 0)
         .select(LIMITS.names())
         .sort(KEYS)
     )

@@ -215,6 +215,16 @@ def test_a_tenant_of_which_nothing_stands_has_the_default_or_is_not_judged() -> 
     assert with_one.outcomes["limit_at_end"].to_list() == [1_250.0]
 
 
+def test_a_limit_of_0_is_not_judged() -> None:
+    """Unlimited refuses nothing, and what blocks a tenant was meant to."""
+    past = hours(lambda _: 1_000.0, count=16 * 24)
+    span = {"begin": MONDAY + 15 * DAY, "end": MONDAY + 16 * DAY}
+
+    found = backtest(past, start=starting(0), candidate=CANDIDATE, **span)
+
+    assert (found.totals.limits, found.totals.hours_refused) == (0, 0)
+
+
 def demand_of(seed: int) -> Callable[[int], float]:
     """Days with a curve, jumps and an event now and then; the same for the same seed."""
 
