@@ -20,7 +20,7 @@ from policy.figures import figure
 from policy.frames import LIMITS
 from policy.pinnable import PinRefused
 from policy.pins import LAYER, PINNED, Pin, listed, pins_of
-from policy.plan import plan
+from policy.plan import Terms, plan
 from policy.settings import Settings, format_duration, parse_duration
 from policy.tuned import bounds_of, catalogue_of
 from policy.versions import known_to
@@ -126,8 +126,7 @@ def refuse_unpublishable(word: Pin, *, layers: pl.DataFrame, settings: Settings)
             # What stands is said again, so a pin to the operator's own value is checked too.
             standing=word.as_layer().select(LIMITS.names()),
             bounds=bounds_of(settings.limits),
-            known=known_to(version, catalogue=catalogue),
-            catalogue=catalogue,
+            terms=Terms(known=known_to(version, catalogue=catalogue), catalogue=catalogue),
             now=word.since,
         ).problems
 

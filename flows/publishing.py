@@ -16,7 +16,8 @@ from flows.runtime import Run, Runtime
 from flows.takeover import take_over
 from policy.catalogue import Catalogue
 from policy.document import parse
-from policy.plan import Plan, plan
+from policy.plan import Plan, Terms, plan
+from policy.room import most_bytes
 from policy.settings import Settings
 from policy.tuned import bounds_of, catalogue_of
 from policy.versions import known_to_all
@@ -107,9 +108,12 @@ def make_plan(runtime: Runtime, settings: Settings, *, stands: pl.DataFrame) -> 
         observed=operator_limits(runtime),
         standing=stands,
         bounds=bounds_of(settings.limits),
-        known=_known(runtime, catalogue=catalogue),
+        terms=Terms(
+            known=_known(runtime, catalogue=catalogue),
+            catalogue=catalogue,
+            max_bytes=most_bytes(settings.publish),
+        ),
         now=now,
-        catalogue=catalogue,
     )
 
 

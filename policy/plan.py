@@ -21,6 +21,21 @@ from policy.pins import reconciled
 from policy.validate import validate
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """What Mimir and the place of its document take.
+
+    Attributes:
+        known: names of the limits that the oldest running Mimir knows.
+        catalogue: the limits and their types; None for the built-in ones.
+        max_bytes: the largest document that there is room for; None: any.
+    """
+
+    known: frozenset[str]
+    catalogue: Catalogue | None = None
+    max_bytes: int | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Plan:
     """A document to publish.
@@ -44,9 +59,8 @@ def plan(
     observed: pl.DataFrame,
     standing: pl.DataFrame,
     bounds: Bounds,
-    known: frozenset[str],
+    terms: Terms,
     now: datetime,
-    catalogue: Catalogue | None = None,
 ) -> Plan:
     """Compose the layers and compare them with what stands.
 
@@ -55,9 +69,8 @@ def plan(
         observed: LIMITS of the operator, with the cluster's defaults under the tenant ''.
         standing: LIMITS of the document that we published last; empty when there is none.
         bounds: the hard bounds.
-        known: names of the limits that the oldest running Mimir knows.
+        terms: what may be published at all.
         now: aware UTC; expired layers are left out.
-        catalogue: the limits and their types; None for the built-in ones.
     """
     own = beneath(
         observed, tenants=layers["tenant"], limits=layers["limit"].unique().sort().to_list()
@@ -70,7 +83,14 @@ def plan(
         composed=composed,
         document=render(composed),
         changes=_as_seen_by_mimir(differences, own=own),
-        problems=tuple(validate(composed, known=known, catalogue=catalogue)),
+        problems=tuple(
+            validate(
+                composed,
+                known=terms.known,
+                catalogue=terms.catalogue,
+                max_bytes=terms.max_bytes,
+            )
+        ),
     )
 
 

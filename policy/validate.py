@@ -17,11 +17,19 @@ from policy.catalogue import Catalogue, blocked_at_zero, integers, numbers
 from policy.document import render
 from policy.signals import INGESTION_BURST_SIZE, INGESTION_RATE
 
-MAX_BYTES: Final = 900 * 1024  # a ConfigMap ends at 1 MiB, its own fields included
-
 _MAX_ID_BYTES: Final = 150
 _MAX_INTEGER: Final = 2.0**63
 _LEGAL_ID: Final = r"^[0-9a-zA-Z!\-_.*'()]+$"
+# Where Mimir checks more than the type of a number. The names are of all versions.
+_ESTIMATE: Final = "max_estimated_fetched_chunks_per_query_multiplier"
+_PERCENT: Final = "early_head_compaction_min_estimated_series_reduction_percentage"
+_ROUNDED: Final = (
+    "query_sharding_total_shards",
+    "compactor_split_and_merge_shards",
+    "compactor_ooo_split_and_merge_shards",
+)
+_LABEL_LENGTH: Final = "max_label_value_length"
+_LEAST_LABEL_LENGTH: Final = 71  # the length of Mimir's "(hash:…)", which replaces a value
 _RESERVED_IDS: Final = (".", "..", "__mimir_cluster")
 
 
@@ -30,7 +38,7 @@ def validate(
     *,
     known: Collection[str],
     catalogue: Catalogue | None = None,
-    max_bytes: int = MAX_BYTES,
+    max_bytes: int | None = None,
 ) -> list[str]:
     """The problems of what is about to be published.
 
@@ -38,7 +46,7 @@ def validate(
         limits: COMPOSED or LIMITS.
         known: the names that the oldest running version knows (`catalogue.known_in`).
         catalogue: the limits and their types; None for the built-in ones.
-        max_bytes: the largest file that may be written.
+        max_bytes: the largest file that may be written; None: any.
 
     Returns:
         One line per problem, sorted by tenant and limit; nothing when it may be written.
@@ -64,6 +72,7 @@ def _problem(known: Collection[str], catalogue: Catalogue | None) -> pl.Expr:
     """What is wrong with one row by itself: the first that applies."""
     tenant, limit, value = pl.col("tenant"), pl.col("limit"), pl.col("value")
     legal = tenant.str.contains(_LEGAL_ID) & (tenant.str.len_bytes() <= _MAX_ID_BYTES)
+    shares = limit.is_in(list(_ROUNDED)) & (value > 0) & (value < _MAX_INTEGER)
     checks = [
         (
             ~legal.fill_null(value=False) | tenant.is_in(_RESERVED_IDS),
@@ -101,11 +110,32 @@ def _problem(known: Collection[str], catalogue: Catalogue | None) -> pl.Expr:
             ),
         ),
         (
+            (limit == _ESTIMATE) & (value > 0) & (value < 1),
+            "Mimir refuses a multiplier between 0 and 1; give 0, which is off, or at least 1",
+        ),
+        ((limit == _PERCENT) & (value > 100), "Mimir refuses more than 100 percent; give less"),  # noqa: PLR2004
+        (
+            shares & ~_is_power_of_two(value),
+            "Mimir rounds it to a power of two and would never show this value; give one",
+        ),
+        (
+            (limit == _LABEL_LENGTH) & (value < _LEAST_LABEL_LENGTH),
+            (
+                f"below {_LEAST_LABEL_LENGTH} Mimir refuses the whole file where "
+                "label_value_length_over_limit_strategy is truncate or drop; give more"
+            ),
+        ),
+        (
             limit.is_in(list(blocked_at_zero(catalogue))) & (value == 0) & ~pl.col("meant"),
             "0 refuses everything that the tenant sends; give more than 0, or pin it with --yes",
         ),
     ]
     return pl.coalesce(pl.when(wrong).then(pl.lit(text)) for wrong, text in checks)
+
+
+def _is_power_of_two(value: pl.Expr) -> pl.Expr:
+    exponent = value.log(2).round()
+    return pl.lit(2.0).pow(exponent) == value
 
 
 def _too_small_bursts(rows: pl.DataFrame) -> pl.DataFrame:
@@ -120,13 +150,15 @@ def _too_small_bursts(rows: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _too_large(rows: pl.DataFrame, *, max_bytes: int) -> list[str]:
+def _too_large(rows: pl.DataFrame, *, max_bytes: int | None) -> list[str]:
+    if max_bytes is None:
+        return []
     size = len(render(rows))
     if size <= max_bytes:
         return []
     tenants = rows["tenant"].n_unique()
     problem = (
         f"the file of {tenants} tenants would be {size} bytes, more than {max_bytes}; "
-        "exclude tenants, or publish fewer limits"
+        "set publish.configMap.compression: gzip, choose another publish.sink, or exclude tenants"
     )
     return [problem]

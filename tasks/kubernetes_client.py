@@ -7,11 +7,16 @@ steps of the flows do that. What it refuses becomes one sentence without a secre
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from policy.errors import ConfigError
+import urllib3
+
+from policy.errors import ConfigError, OptimizerError, RetriableError
 
 if TYPE_CHECKING:
     from kubernetes.client import ApiClient
@@ -23,7 +28,71 @@ CONFLICT: Final = 409
 TOO_MANY_REQUESTS: Final = 429
 SERVER_ERROR: Final = 500
 
+MERGE_PATCH: Final = "application/merge-patch+json"
+
 _MOST_SHOWN: Final = 200  # characters of what the API says
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """One answer of the API; `retry_after_seconds` is what it asked for, or None."""
+
+    status: int
+    body: bytes
+    retry_after_seconds: float | None = None
+
+    @property
+    def is_success(self) -> bool:
+        """Whether it did what was asked."""
+        return 200 <= self.status < 300  # noqa: PLR2004 - HTTP's classes
+
+
+def raw(timeout: timedelta) -> dict[str, Any]:
+    """The arguments of the client's methods for an answer that is read by ourselves.
+
+    Its own models refuse some of what Kubernetes writes, such as null for an empty list.
+    """
+    return {"_preload_content": False, "_request_timeout": timeout.total_seconds()}
+
+
+def answered(ask: Callable[[], object]) -> Answer:
+    """The answer to one request, whatever its status.
+
+    Args:
+        ask: sends it with the arguments of `raw`.
+
+    Raises:
+        ConfigError: there are no credentials.
+        RetriableError: there was no whole answer.
+    """
+    from kubernetes.client import ApiException  # noqa: PLC0415 - slow, and in a cluster only
+
+    try:
+        found: Any = ask()
+        return Answer(status=int(found.status), body=bytes(found.data))
+    except ApiException as refusal:
+        body = refusal.body or b""
+        return Answer(
+            status=refusal.status or 0,
+            body=body.encode() if isinstance(body, str) else bytes(body),
+            retry_after_seconds=_seconds((refusal.headers or {}).get("Retry-After")),
+        )
+    except urllib3.exceptions.HTTPError as error:
+        raise RetriableError(unreachable(getattr(error, "reason", error))) from error
+
+
+def refused(found: Answer, *, what: str, mend: str) -> OptimizerError:
+    """What an answer means that is no success, where nothing more is known of it."""
+    if overloaded(found.status):
+        return RetriableError(
+            f"the Kubernetes API answered {found.status}: it is overloaded or starting",
+            retry_after_seconds=found.retry_after_seconds,
+        )
+    if found.status == UNAUTHORIZED:
+        return unauthorized()
+    return ConfigError(
+        f"the Kubernetes API refused {what} ({found.status}{said(found.body)}): {mend}"
+    )
 
 
 @cache
@@ -85,6 +154,14 @@ def said(body: object) -> str:
         return ""
     message = status.get("message") if isinstance(status, dict) else None
     return f", {' '.join(str(message).split())[:_MOST_SHOWN]}" if message else ""
+
+
+def _seconds(told: str | None) -> float | None:
+    """A Retry-After in seconds; Kubernetes sends no dates."""
+    try:
+        return max(0.0, float(told)) if told else None
+    except ValueError:
+        return None
 
 
 def _no_credentials(kubeconfig: Path | None, *, why: str) -> ConfigError:

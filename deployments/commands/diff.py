@@ -12,7 +12,8 @@ from deployments.commands.options import Code, ConfigOption, OutputOption, say, 
 from deployments.mimir_version import running_version
 from deployments.output import Column, Format, show
 from deployments.standing import standing_limits
-from policy.plan import Plan, plan
+from policy.plan import Plan, Terms, plan
+from policy.room import most_bytes
 from policy.settings import Settings
 from policy.tuned import bounds_of, catalogue_of
 from policy.versions import known_to
@@ -56,8 +57,11 @@ def _pending(settings: Settings) -> Plan:
             observed=observed,
             standing=stands,
             bounds=bounds_of(settings.limits),
-            known=known_to(version, catalogue=catalogue),
-            catalogue=catalogue,
+            terms=Terms(
+                known=known_to(version, catalogue=catalogue),
+                catalogue=catalogue,
+                max_bytes=most_bytes(settings.publish),
+            ),
             now=datetime.now(UTC),
         )
 

@@ -6,7 +6,7 @@ In `dry-run` nothing that could write is ever constructed.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from policy.errors import ConfigError
 from policy.settings import Settings
@@ -14,6 +14,9 @@ from tasks.sinks.base import Published, Sink
 from tasks.sinks.file import FileSink
 from tasks.sinks.git import GitSink
 from tasks.sinks.git_program import Git
+
+if TYPE_CHECKING:
+    from tasks.config_map import Place
 
 __all__ = ["DRY_RUN", "PROD", "SINKS", "FileSink", "Published", "Sink", "build_sink"]
 
@@ -32,18 +35,22 @@ def _http(settings: Settings) -> Sink:
 
 
 def _configmap(settings: Settings) -> Sink:
-    from tasks.sinks.configmap import ConfigMapSink, Place  # noqa: PLC0415 - it imports urllib3
+    from tasks.sinks.configmap import ConfigMapSink  # noqa: PLC0415 - it imports urllib3
 
-    chosen, mimir = settings.publish.config_map, settings.mimir
-    return ConfigMapSink(
-        Place(
-            namespace=mimir.namespace,
-            name=mimir.config_map_name,
-            key=chosen.key,
-            compression=chosen.compression,
-            kubeconfig=settings.metrics_discovery.kubeconfig,
-            timeout=mimir.timeout,
-        )
+    chosen = settings.publish.config_map
+    return ConfigMapSink(_place(settings), key=chosen.key, compression=chosen.compression)
+
+
+def _place(settings: Settings) -> Place:
+    from tasks.config_map import Place  # noqa: PLC0415 - it imports urllib3
+
+    mimir = settings.mimir
+    return Place(
+        namespace=mimir.namespace,
+        name=mimir.config_map_name,
+        kubeconfig=settings.metrics_discovery.kubeconfig,
+        timeout=mimir.timeout,
+        mend="mimir.namespace and mimir.configMapName",
     )
 
 

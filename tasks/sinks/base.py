@@ -8,18 +8,24 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Published:
     """A document as it was read.
 
-    `document` is None where there is none yet; `version` names exactly what was read.
+    Attributes:
+        document: None where there is none yet.
+        version: names exactly what was read.
+        epoch: that of the writer who was the last to fence the place; 0 where nobody was.
+        paused: why nothing may be written there, by a word at the place itself; None: it may.
     """
 
     document: bytes | None
     version: str
+    epoch: int = 0
+    paused: str | None = None
 
 
 class Sink(Protocol):
@@ -54,4 +60,17 @@ class Sink(Protocol):
             Conflict: somebody else changed it since it was read.
             ConfigError: it cannot be written, and retrying is useless.
             RetriableError: it cannot be written just now.
+        """
+
+
+@runtime_checkable
+class Fenced(Protocol):
+    """A sink where a new writer can shut out the one before it, even one that sleeps."""
+
+    def fence(self, epoch: int, *, if_version: str) -> None:
+        """Leave our epoch there, so that whatever was read before this can no longer be replaced.
+
+        Raises:
+            Conflict: it changed since it was read.
+            OptimizerError: as `Sink.write`.
         """

@@ -1,9 +1,7 @@
 """A ConfigMap of our own, mounted into every Mimir process and merged last.
 
-Only our key is touched, by a merge patch that names the resourceVersion that was read, so an edit
-by anyone else in between is a Conflict and nothing of theirs is lost. Where the answer to a write
-is lost, the ConfigMap is read back: what stands there decides whether it was written. Nothing is
-written twice.
+Only our key is touched. A ConfigMap in which somebody else wrote limits under that key is left
+alone.
 """
 
 from __future__ import annotations
@@ -11,73 +9,42 @@ from __future__ import annotations
 import base64
 import binascii
 import gzip
-import json
 import zlib
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Mapping
 from datetime import timedelta
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import Final, Literal
 
-import urllib3
-
-from policy.document import parse
-from policy.errors import ConfigError, Conflict, OptimizerError, RetriableError
-from tasks.kubernetes_client import (
-    CONFLICT,
-    FORBIDDEN,
-    NOT_FOUND,
-    UNAUTHORIZED,
-    api_client,
-    overloaded,
-    said,
-    unauthorized,
-    unreachable,
-)
+from policy.document import parse, render
+from policy.errors import ConfigError
+from policy.frames import LIMITS, empty
+from policy.room import CONFIG_MAP_BYTES
+from tasks.config_map import ABSENT, MANAGER, ConfigMap, Kept, Place
 from tasks.sinks.base import Published
 
-if TYPE_CHECKING:
-    from kubernetes.client import CoreV1Api
-
-ABSENT: Final = "absent"
-MANAGER: Final = "mimir-limit-optimizer"
-MOST_BYTES: Final = 900 * 1024  # of the 1 MiB that a ConfigMap may have in all
-
-_LABELS: Final = {"app.kubernetes.io/managed-by": MANAGER}
 _WRITER: Final = "mimir-limit-optimizer/writer"
-_OURS: Final = {"annotations": {_WRITER: MANAGER}}
-_MERGE_PATCH: Final = "application/merge-patch+json"
+_EPOCH: Final = "mimir-limit-optimizer/epoch"
+_PAUSED: Final = "mimir-limit-optimizer/paused"
 # The kubelet refreshes a volume within two minutes, and Mimir looks every ten seconds.
 _ARRIVES_WITHIN: Final = timedelta(minutes=3)
 _KIB: Final = 1024
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
-    """Where the document is.
-
-    Attributes:
-        namespace: of Mimir.
-        name: of the ConfigMap.
-        key: in it, the name of the file that Mimir sees; with gzip `.gz` is added to it.
-        compression: how the document is packed.
-        kubeconfig: of the cluster; None is the one that we run in.
-        timeout: the longest time for one answer.
-    """
-
-    namespace: str
-    name: str
-    key: str
-    compression: Literal["plain", "gzip"]
-    kubeconfig: Path | None
-    timeout: timedelta
+Compression = Literal["plain", "gzip"]
 
 
 class ConfigMapSink:
     """One key of one ConfigMap; its version is the resourceVersion, or "absent"."""
 
-    def __init__(self, place: Place) -> None:
-        self._place = place
+    def __init__(self, place: Place, *, key: str, compression: Compression) -> None:
+        """A sink over a ConfigMap.
+
+        Args:
+            place: where it is.
+            key: our entry in it, the name of the file that Mimir sees; with gzip `.gz` is added.
+            compression: how the document is packed.
+        """
+        self._config_map = ConfigMap(place)
+        self._compression = compression
+        self._entry = f"{key}.gz" if compression == "gzip" else key
 
     @property
     def arrives_within(self) -> timedelta:
@@ -86,25 +53,16 @@ class ConfigMapSink:
 
     def describe(self) -> str:
         """The ConfigMap and its key."""
-        place = self._place
-        return f"{self._entry} of the ConfigMap {place.namespace}/{place.name}"
+        return f"{self._entry} of {self._config_map.describe()}"
 
     def read(self) -> Published:
         """The document; `document` is None where the ConfigMap, or its key, is not there.
 
         Raises:
-            ConfigError: we may not read it, or the key holds no document.
+            ConfigError: we may not read it, or the key holds no document of ours.
             RetriableError: the API does not answer just now.
         """
-        status, body = self._asked(
-            lambda api: api.read_namespaced_config_map(
-                self._place.name, self._place.namespace, **self._raw
-            )
-        )
-        if status == NOT_FOUND:
-            return Published(document=None, version=ABSENT)
-        self._check(status, body, verb="get")
-        return self._published(body)
+        return self._published(self._config_map.read())
 
     def write(self, document: bytes, *, if_version: str) -> str:
         """Put the document under the key, if the ConfigMap still is the one that was read.
@@ -114,175 +72,122 @@ class ConfigMapSink:
             ConfigError: we may not write it, or it is too large.
             RetriableError: it is not written, and may be the next time.
         """
-        packed = self._packed(document)
-        try:
-            status, body = self._asked(lambda api: self._sent(api, packed, if_version=if_version))
-        except RetriableError:
-            return self._read_back(document)
-        if overloaded(status):
-            return self._read_back(document)
-        made = if_version == ABSENT
-        if status == CONFLICT or (status == NOT_FOUND and not made):
-            raise Conflict(
-                f"{self.describe()} was changed by someone else since it was read; read it again "
-                "and decide again"
-            )
-        self._check(status, body, verb="create" if made else "patch")
-        written = self._published(body)
-        if written.document != document:
+        packed = self._compression == "gzip"
+        entry = {self._entry: self._packed(document)}
+        kept = self._config_map.change(
+            if_version=if_version,
+            arrived=lambda found: self._document(found) == document,
+            annotations={_WRITER: MANAGER},
+            data=None if packed else entry,
+            binary_data=entry if packed else None,
+        )
+        if self._document(kept) != document:
             raise ConfigError(
                 f"{self.describe()} does not hold what was written: something in the cluster, such "
                 "as an admission webhook, changes it on its way"
             )
-        return written.version
+        return kept.version
 
-    @property
-    def _entry(self) -> str:
-        gzipped = self._place.compression == "gzip"
-        return f"{self._place.key}.gz" if gzipped else self._place.key
+    def fence(self, epoch: int, *, if_version: str) -> None:
+        """Leave our epoch there; an absent ConfigMap is made, and says nothing yet.
 
-    @property
-    def _raw(self) -> dict[str, Any]:
-        seconds = self._place.timeout.total_seconds()
-        return {"_preload_content": False, "_request_timeout": seconds}
-
-    def _sent(self, api: CoreV1Api, packed: dict[str, object], *, if_version: str) -> object:
-        place, how = self._place, {**self._raw, "field_manager": MANAGER}
+        Raises:
+            Conflict: it changed since it was read.
+            OptimizerError: as `write`.
+        """
         if if_version == ABSENT:
-            metadata = {
-                "name": place.name,
-                "namespace": place.namespace,
-                **_OURS,
-                "labels": _LABELS,
-            }
-            whole: Any = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, **packed}
-            return api.create_namespaced_config_map(place.namespace, whole, **how)
-        part = {"metadata": {"resourceVersion": if_version, **_OURS}, **packed}
-        return api.patch_namespaced_config_map(
-            place.name, place.namespace, part, _content_type=_MERGE_PATCH, **how
-        )
+            if_version = self.write(render(empty(LIMITS)), if_version=if_version)
+        stamp(self._config_map, epoch, if_version=if_version)
 
-    def _packed(self, document: bytes) -> dict[str, object]:
-        """The part of a ConfigMap that holds the document.
+    def _packed(self, document: bytes) -> str:
+        """The document as an entry of a ConfigMap.
 
         Raises:
             ConfigError: it is too large.
         """
-        if self._place.compression == "plain":
+        if self._compression == "plain":
             self._refuse_large(len(document), way_out="set publish.configMap.compression: gzip")
-            return {"data": {self._entry: document.decode()}}
-        small = gzip.compress(document, mtime=0)  # no time in it: the same document, the same bytes
-        text = base64.b64encode(small).decode()
+            return document.decode()
+        text = packed(document)
         self._refuse_large(len(text), way_out="choose another publish.sink")
-        return {"binaryData": {self._entry: text}}
+        return text
 
     def _refuse_large(self, size: int, *, way_out: str) -> None:
-        if size > MOST_BYTES:
+        if size > CONFIG_MAP_BYTES:
             raise ConfigError(
-                f"the document takes {size // _KIB} KiB, and {MOST_BYTES // _KIB} KiB are the most "
-                f"that fit in a ConfigMap: {way_out}"
+                f"the document takes {size // _KIB} KiB, and {CONFIG_MAP_BYTES // _KIB} KiB are "
+                f"the most that fit in a ConfigMap: {way_out}"
             )
 
-    def _published(self, body: bytes) -> Published:
-        try:
-            found = json.loads(body)
-            version = str(found["metadata"]["resourceVersion"])
-            ours = (found["metadata"].get("annotations") or {}).get(_WRITER) == MANAGER
-            text = (found.get("data") or {}).get(self._entry)
-            packed = (found.get("binaryData") or {}).get(self._entry)
-        except (ValueError, KeyError, TypeError, AttributeError):
-            raise ConfigError(
-                "the Kubernetes API answered something that is no ConfigMap: is a proxy in between?"
-            ) from None
-        try:
-            document = gzip.decompress(base64.b64decode(packed)) if packed else None
-        except (OSError, EOFError, zlib.error, binascii.Error):
-            raise ConfigError(
-                f"{self.describe()} is no gzip: it is left alone; name another key in "
-                "publish.configMap.key"
-            ) from None
+    def _document(self, kept: Kept) -> bytes | None:
+        text, small = kept.data.get(self._entry), kept.binary_data.get(self._entry)
         if text is not None:
-            document = str(text).encode()
+            return text.encode()
+        return unpacked(small, of=self.describe()) if small else None
+
+    def _published(self, kept: Kept) -> Published:
+        document = self._document(kept)
+        ours = kept.annotations.get(_WRITER) == MANAGER
         if document is not None and not ours and _says_something(document):
             raise ConfigError(
                 f"{self.describe()} holds limits that we did not write: it is left alone; set "
                 "mimir.configMapName or publish.configMap.key to one of our own, which Mimir "
-                "merges last"
+                "merges last, or publish.sink: configmap-in-place to edit theirs"
             )
-        return Published(document=document, version=version)
-
-    def _read_back(self, document: bytes) -> str:
-        """The version that is there, if the write whose answer was lost has arrived.
-
-        Raises:
-            RetriableError: it has not, as far as can be seen.
-        """
-        try:
-            found = self.read()
-        except RetriableError:
-            found = None
-        if found is None or found.document != document:
-            raise RetriableError(
-                f"{self.describe()} was not written: the Kubernetes API did not answer; the next "
-                "run looks again"
-            )
-        return found.version
-
-    def _asked(self, ask: Callable[[CoreV1Api], object]) -> tuple[int, bytes]:
-        """Status and body of one answer.
-
-        Raises:
-            ConfigError: there are no credentials.
-            RetriableError: there was no whole answer.
-        """
-        from kubernetes.client import (  # noqa: PLC0415 - slow, and needed in a cluster only
-            ApiException,
-            CoreV1Api,
+        return Published(
+            document=document,
+            version=kept.version,
+            epoch=epoch_of(kept.annotations),
+            paused=pause_of(kept.annotations, at=self._config_map.describe()),
         )
 
-        try:
-            answer: Any = ask(CoreV1Api(api_client(self._place.kubeconfig)))
-            return int(answer.status), bytes(answer.data)
-        except ApiException as refusal:
-            body = refusal.body or b""
-            return refusal.status or 0, body.encode() if isinstance(body, str) else bytes(body)
-        except urllib3.exceptions.HTTPError as error:
-            reason = getattr(error, "reason", error)
-            raise RetriableError(unreachable(reason)) from error
 
-    def _check(self, status: int, body: bytes, *, verb: str) -> None:
-        """Refuse every answer that is not a success.
+def stamp(config_map: ConfigMap, epoch: int, *, if_version: str) -> None:
+    """Write the epoch beside the document, and nothing else.
 
-        Raises:
-            ConfigError: asking again is useless.
-            RetriableError: the API asks for patience.
-        """
-        if 200 <= status < 300:  # noqa: PLR2004 - success
-            return
-        raise self._refusal(status, body, verb=verb)
+    Raises:
+        Conflict: it changed since it was read.
+        OptimizerError: it cannot be written.
+    """
+    config_map.change(
+        if_version=if_version,
+        arrived=lambda found: epoch_of(found.annotations) == epoch,
+        annotations={_EPOCH: str(epoch)},
+    )
 
-    def _refusal(self, status: int, body: bytes, *, verb: str) -> OptimizerError:
-        place = self._place
-        if overloaded(status):
-            return RetriableError(
-                f"the Kubernetes API answered {status}: it is overloaded or starting"
-            )
-        if status == UNAUTHORIZED:
-            return unauthorized()
-        if status == FORBIDDEN:
-            return ConfigError(
-                f"the Kubernetes API does not let us {verb} the ConfigMap {place.name} (403): "
-                f"grant get, create and patch on configmaps in namespace {place.namespace}"
-            )
-        if status == NOT_FOUND:
-            return ConfigError(
-                f"there is no namespace {place.namespace} (404): set mimir.namespace to the one "
-                "that Mimir runs in"
-            )
-        return ConfigError(
-            f"the Kubernetes API refused the ConfigMap {place.name} ({status}{said(body)}): check "
-            "mimir.configMapName and publish.configMap"
-        )
+
+def epoch_of(annotations: Mapping[str, str]) -> int:
+    """The epoch of the writer who was the last to come; 0 where none has."""
+    told = annotations.get(_EPOCH, "")
+    return int(told) if told.isdecimal() else 0
+
+
+def pause_of(annotations: Mapping[str, str], *, at: str) -> str | None:
+    """Why nothing may be written there; None where nobody said so."""
+    told = annotations.get(_PAUSED, "").strip()
+    if told.lower() in {"", "false"}:
+        return None
+    why = "" if told.lower() == "true" else f" ({told})"
+    return f"the annotation {_PAUSED} of {at} says so{why}"
+
+
+def packed(document: bytes) -> str:
+    """The document as base64 of gzip; the same document gives the same text."""
+    return base64.b64encode(gzip.compress(document, mtime=0)).decode()
+
+
+def unpacked(text: str, *, of: str) -> bytes:
+    """The document that was packed.
+
+    Raises:
+        ConfigError: it is no gzip.
+    """
+    try:
+        return gzip.decompress(base64.b64decode(text))
+    except (OSError, EOFError, zlib.error, binascii.Error):
+        raise ConfigError(
+            f"{of} is no gzip: it is left alone; name another key in publish.configMap.key"
+        ) from None
 
 
 def _says_something(document: bytes) -> bool:

@@ -14,7 +14,7 @@ from policy.frames import DECISIONS, LAYERS, LIMITS, empty
 from policy.layers import Bounds
 from policy.pinnable import PinRefused, pinnable, spoken
 from policy.pins import PINNED, Pin, listed, pinned, pins_of, reconciled
-from policy.plan import Plan, plan
+from policy.plan import Plan, Terms, plan
 from policy.stack import stack
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -61,7 +61,7 @@ def planned(*layers: pl.DataFrame) -> Plan:
         observed=own(ingestion_rate=10_000, ingestion_burst_size=200_000),
         standing=empty(LIMITS),
         bounds=NO_BOUNDS,
-        known=known_in("3.0.4"),
+        terms=Terms(known=known_in("3.0.4")),
         now=NOON,
     )
 

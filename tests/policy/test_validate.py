@@ -11,7 +11,9 @@ from policy.catalogue import known_in, limits
 from policy.frames import LIMITS
 from policy.validate import validate
 
-KNOWN = known_in("3.0.4")
+KNOWN = known_in("3.0.4") | {
+    "early_head_compaction_min_estimated_series_reduction_percentage"  # of a later version
+}
 RATE, BURST, SERIES = "ingestion_rate", "ingestion_burst_size", "max_global_series_per_user"
 
 
@@ -40,6 +42,15 @@ def test_good_limits_have_no_problems() -> None:
         (RATE, None, "not finite"),
         (RATE, 0.0, "refuses everything"),
         (BURST, 0.0, "refuses everything"),
+        ("max_estimated_fetched_chunks_per_query_multiplier", 0.5, "between 0 and 1"),
+        (
+            "early_head_compaction_min_estimated_series_reduction_percentage",
+            101.0,
+            "more than 100 percent",
+        ),
+        ("query_sharding_total_shards", 12.0, "rounds it to a power of two"),
+        ("compactor_split_and_merge_shards", 3.0, "rounds it to a power of two"),
+        ("max_label_value_length", 70.0, "truncate or drop"),
     ],
 )
 def test_a_bad_value_is_named_with_its_tenant_and_limit(
@@ -50,6 +61,22 @@ def test_a_bad_value_is_named_with_its_tenant_and_limit(
     assert len(found) == 1
     assert found[0].startswith(f"tenant team-a, {limit or '(no limit)'}: ")
     assert problem in found[0]
+
+
+@pytest.mark.parametrize(
+    ("limit", "value"),
+    [
+        ("max_estimated_fetched_chunks_per_query_multiplier", 0.0),
+        ("max_estimated_fetched_chunks_per_query_multiplier", 1.0),
+        ("early_head_compaction_min_estimated_series_reduction_percentage", 100.0),
+        ("query_sharding_total_shards", 0.0),
+        ("query_sharding_total_shards", 1.0),
+        ("query_sharding_total_shards", 2.0**20),
+        ("max_label_value_length", 71.0),
+    ],
+)
+def test_what_mimir_takes_at_its_edges_is_taken(limit: str, value: float) -> None:
+    assert problems(("team-a", limit, value)) == []
 
 
 @pytest.mark.parametrize("tenant", ["", ".", "..", "__mimir_cluster", "a b", "a|b", "é", "x" * 151])

@@ -14,7 +14,7 @@ from policy.effective import as_optimized
 from policy.errors import ConfigError, Conflict
 from policy.frames import LIMITS, empty
 from policy.layers import Bounds
-from policy.plan import Plan, plan
+from policy.plan import Plan, Terms, plan
 from storage.audit import read_audit
 from storage.database import Database
 from storage.revisions import finish_revision, newest_revision
@@ -36,7 +36,7 @@ def planned(value: float, *, stands: pl.DataFrame | None = None) -> Plan:
         observed=limits(("", RATE, 10_000)),
         standing=empty(LIMITS) if stands is None else stands,
         bounds=Bounds(),
-        known=KNOWN,
+        terms=Terms(known=KNOWN),
         now=NOON,
     )
 
@@ -179,7 +179,7 @@ async def test_a_plan_with_a_problem_is_refused_whole(desk: Desk) -> None:
         observed=empty(LIMITS),
         standing=stands,
         bounds=Bounds(),
-        known=KNOWN,
+        terms=Terms(known=KNOWN),
         now=NOON,
     )
 
