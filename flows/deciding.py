@@ -22,7 +22,7 @@ from policy.capacity import Capacity, capacity_of
 from policy.effective import as_optimized, beneath, overlaid
 from policy.evidence import Evidence
 from policy.frames import LIMITS
-from policy.pins import pins_of
+from policy.holds import overruling
 from policy.recommend import optimized_layer, recommend
 from policy.rules import Rules
 from policy.settings import Settings
@@ -50,7 +50,7 @@ class _Scene:
         tiers: LAYERS, the layer `tier` as the settings have it now.
         previous: LAYERS, the layer `optimized` as it counts.
         set_by_us: LIMITS that we set beneath the caps and pins.
-        pins: LAYERS of the layer `pin`.
+        pins: LAYERS of the layers `pin` and `hold`.
         rules: by which is decided.
     """
 
@@ -129,7 +129,7 @@ def _scene(runtime: Runtime, settings: Settings, *, now: datetime) -> _Scene:
         (pl.col("layer") == "optimized") & in_scope_now & there & is_ours
     ).join(tier_rows, on=LIMITS.names(), how="anti")
     ours_now = overlaid(tier_rows, above=optimized)
-    pins = pins_of(before, now=now)
+    pins = overruling(before, now=now)
     if settings.mode == "prod":
         previous, set_by_us = optimized, ours_now
     else:

@@ -15,6 +15,7 @@ from flows.resources import resources_now
 from flows.reverting import take_back
 from flows.runtime import Run, Runtime, current, look
 from flows.words import protect_report, publication_lines
+from flows.writing import is_writer
 from policy.breaker import breaker_layer
 from policy.catalogue import unlimited_at_zero
 from policy.demand import demand
@@ -57,11 +58,14 @@ async def protect() -> None:
             runtime, run, settings, samples=samples, in_blast=blasts["tenant"].to_list()
         )
         waiting = waiting_revision(newest, now=runtime.clock())
+        sink = sink_of(runtime, settings)
+        if waiting and not await is_writer(runtime, settings, sink=sink):
+            waiting = None  # whoever writes now settles what is theirs
         settled = waiting and await settle(
             waiting,
             seen=seen,
             settings=settings,
-            sink=sink_of(runtime, settings),
+            sink=sink,
             before=runtime.memory.before,
             database=runtime.database,
             clock=runtime.clock,

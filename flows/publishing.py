@@ -11,25 +11,31 @@ from typing import Final
 
 import polars as pl
 
+from flows.drift import see_drift
 from flows.in_force import operator_limits
 from flows.runtime import Run, Runtime
 from flows.takeover import take_over
+from flows.writing import hold_pen, impatient, note_patience, paused
 from policy.catalogue import Catalogue
 from policy.document import parse
+from policy.errors import Conflict, RetriableError
+from policy.frames import CHANGES, empty
 from policy.plan import Plan, Terms, plan
 from policy.room import most_bytes
 from policy.settings import Settings
 from policy.tuned import bounds_of, catalogue_of
 from policy.versions import known_to_all
+from storage.holds import read_holds
 from storage.layers import fingerprint, read_layers
 from storage.revisions import newest_confirmed, newest_revision
 from tasks.publish import Publication, publish, standing
 from tasks.settle import pod_states
 from tasks.sinks import Published, Sink, build_sink
 from tasks.verify import Before
+from tasks.writer import NotTheWriter
 
 TURN_SECONDS: Final = 0.05
-PAUSED: Final = "publish.paused is true: changes wait until it is false"
+ATTEMPTS: Final = 3  # of one run, where somebody else keeps changing what was read
 
 
 async def take_stock(runtime: Runtime, run: Run, settings: Settings) -> pl.DataFrame:
@@ -39,49 +45,96 @@ async def take_stock(runtime: Runtime, run: Run, settings: Settings) -> pl.DataF
         ConfigError: the sink cannot be read, or holds what is not ours.
     """
     async with _turn(runtime.publishing):
-        _, stands = await _look(runtime, run, sink=sink_of(runtime, settings))
+        _, stands = await _look(runtime, run, settings, sink=sink_of(runtime, settings))
     return stands
 
 
 async def publish_layers(runtime: Runtime, run: Run, settings: Settings) -> Publication:
-    """Publish what the layers say now, one flow at a time."""
+    """Publish what the layers say now, one flow at a time.
+
+    Where somebody else changes what was read, it is read and planned anew a few times.
+
+    Raises:
+        OptimizerError: the sink cannot be read or written.
+    """
     sink = sink_of(runtime, settings)
     async with _turn(runtime.publishing):
-        held, stands = await _look(runtime, run, sink=sink)
-        ground = _ground(runtime, settings, held=held)
-        if runtime.memory.planned is not None and runtime.memory.planned[0] == ground:
-            run.summary["publish"] = runtime.memory.planned[1].outcome
-            return runtime.memory.planned[1]
-        wanted = make_plan(runtime, settings, stands=stands)
-        if settings.publish.paused and sink is not None and not wanted.changes.is_empty():
-            wanted = replace(wanted, problems=(PAUSED,))
-        hashes, refusing = _said_by_pods(runtime)
-        publication = await publish(
-            wanted,
-            sink=sink,
-            held=held,
-            database=runtime.database,
-            run_id=run.run_id,
-            clock=runtime.clock,
-            audit=settings.audit_log.enabled,
-        )
-        if publication.revision is not None:
-            runtime.memory.standing = parse(wanted.document)
-            runtime.memory.before = Before(
-                revision=publication.revision, hashes=hashes, refusing=refusing
-            )
-    again = publication.outcome in {"nothing", "would"}
-    runtime.memory.planned = (ground, publication) if again else None
+        publication = await _publish(runtime, run, settings, sink=sink)
     _count(runtime, publication)
     run.summary["publish"] = publication.outcome
     return publication
 
 
-def _ground(runtime: Runtime, settings: Settings, *, held: Published) -> tuple[object, ...]:
+async def _publish(
+    runtime: Runtime, run: Run, settings: Settings, *, sink: Sink | None
+) -> Publication:
+    if sink is not None and (reason := impatient(runtime)):
+        return Publication(outcome="refused", changes=empty(CHANGES), problems=(reason,))
+    try:
+        for attempt in range(ATTEMPTS):
+            try:
+                return await _publish_once(runtime, run, settings, sink=sink)
+            except Conflict:
+                if attempt == ATTEMPTS - 1:
+                    raise
+    except RetriableError as refusal:
+        note_patience(runtime, refusal)
+        raise
+    raise AssertionError("the last attempt ends in an answer or an error")
+
+
+async def _publish_once(
+    runtime: Runtime, run: Run, settings: Settings, *, sink: Sink | None
+) -> Publication:
+    held, stands = await _look(runtime, run, settings, sink=sink)
+    held, waits = await _waits(runtime, settings, sink=sink, held=held)
+    ground = _ground(runtime, settings, held=held, waits=waits)
+    if runtime.memory.planned is not None and runtime.memory.planned[0] == ground:
+        return runtime.memory.planned[1]
+    wanted = make_plan(runtime, settings, stands=stands)
+    if waits and not wanted.changes.is_empty():
+        wanted = replace(wanted, problems=(waits, *wanted.problems))
+    hashes, refusing = _said_by_pods(runtime)
+    publication = await publish(
+        wanted,
+        sink=sink,
+        held=held,
+        database=runtime.database,
+        run_id=run.run_id,
+        clock=runtime.clock,
+        audit=settings.audit_log.enabled,
+    )
+    if publication.revision is not None:
+        runtime.memory.standing = parse(wanted.document)
+        runtime.memory.before = Before(
+            revision=publication.revision, hashes=hashes, refusing=refusing
+        )
+    again = publication.outcome in {"nothing", "would"}
+    runtime.memory.planned = (ground, publication) if again else None
+    return publication
+
+
+async def _waits(
+    runtime: Runtime, settings: Settings, *, sink: Sink | None, held: Published
+) -> tuple[Published, str | None]:
+    """What the sink holds, and why nothing may be written to it now; None: it may."""
+    if sink is None:
+        return held, paused(runtime, settings)
+    try:
+        held = await hold_pen(runtime, settings, sink=sink, held=held)
+    except NotTheWriter as other:
+        return held, str(other)
+    return held, paused(runtime, settings, held=held)
+
+
+def _ground(
+    runtime: Runtime, settings: Settings, *, held: Published, waits: str | None
+) -> tuple[object, ...]:
     """What a plan follows from: where it is the same as before, so is the plan."""
     return (
         settings.mode,
-        settings.publish.paused,
+        settings.publish,
+        waits,
         held.version,
         settings.limits,
         runtime.memory.versions,
@@ -114,6 +167,7 @@ def make_plan(runtime: Runtime, settings: Settings, *, stands: pl.DataFrame) -> 
             max_bytes=most_bytes(settings.publish),
         ),
         now=now,
+        holds=read_holds(runtime.database),
     )
 
 
@@ -125,15 +179,20 @@ def _known(runtime: Runtime, *, catalogue: Catalogue) -> frozenset[str]:
     return names if confirmed is None else names | {*parse(confirmed.document.encode())["limit"]}
 
 
-async def _look(runtime: Runtime, run: Run, *, sink: Sink | None) -> tuple[Published, pl.DataFrame]:
+async def _look(
+    runtime: Runtime, run: Run, settings: Settings, *, sink: Sink | None
+) -> tuple[Published, pl.DataFrame]:
     memory = runtime.memory
     held, stands = await asyncio.to_thread(
         standing, sink, database=runtime.database, known=memory.stood
     )
+    news = memory.stood is None or memory.stood[0] != held.version
     memory.stood = None if sink is None else (held.version, stands)
     memory.standing = stands
     if sink is not None:
         take_over(runtime, run, sink=sink, held=held, stands=stands)
+    if sink is not None and news:
+        see_drift(runtime, run, settings, sink=sink, held=held, stands=stands)
     return held, stands
 
 

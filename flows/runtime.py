@@ -31,6 +31,7 @@ from tasks.promql import collect_promql
 from tasks.publish import Publication
 from tasks.telemetry import Telemetry
 from tasks.verify import Before
+from tasks.writer import Writer
 
 _log = logging.getLogger(__name__)
 
@@ -66,6 +67,8 @@ class Memory:
         refused: why the newest plan was refused, so that it is said once.
         blasting: the tenants that blasted in the newest look, so that each is told once.
         noted: when tenants were noted as seen, and which.
+        writer: what was chosen to write to, and our right to write there.
+        not_before: when the sink may be asked again, where it asked for patience.
         skew: the clocks that differed from ours in the newest look, so that it is said once.
         usual: what is usual for each tenant, and the number of the bucket it was asked for in.
     """
@@ -84,6 +87,8 @@ class Memory:
     usual: tuple[int, pl.DataFrame] | None = None
     noted: tuple[datetime, frozenset[str]] | None = None
     skew: Skew | None = None
+    writer: tuple[object, Writer] | None = None
+    not_before: datetime | None = None
 
 
 @dataclass(slots=True, kw_only=True)

@@ -1,13 +1,13 @@
 """Compose the layers into the limits that are published: the cascade.
 
-    defaults → tier → optimized → budget → breaker → emergency → pin
+    defaults → tier → optimized → budget → breaker → emergency → hold → pin
 
-`tier` and `optimized` set a value, `budget`, `breaker` and `emergency` only cap it, and `pin`,
-an operator's word, wins over all but the hard bounds. A cap never raises, and lifting it gives
-back exactly what lay beneath. What no layer changes is not published: it stays the operator's.
-Where Mimir reads 0 as "unlimited", 0 is infinity here, so a cap applies below it. A cap over
-an unknown value, with nothing set, is itself published. Two words of one layer about one
-limit are refused rather than chosen from.
+`tier` and `optimized` set a value, `budget`, `breaker` and `emergency` only cap it, and `hold` and
+`pin`, an operator's words, win over all but the hard bounds. A cap never raises, and lifting it
+gives back exactly what lay beneath. What no layer changes is not published: it stays the
+operator's. Where Mimir reads 0 as "unlimited", 0 is infinity here, so a cap applies below it. A cap
+over an unknown value, with nothing set, is itself published. Two words of one layer about one limit
+are refused rather than chosen from.
 """
 
 from __future__ import annotations
@@ -24,17 +24,28 @@ from policy.errors import ConfigError
 from policy.figures import grouped
 from policy.frames import COMPOSED, LAYERS
 
-CASCADE: Final = ("defaults", "tier", "optimized", "budget", "breaker", "emergency", "pin")
+CASCADE: Final = (
+    "defaults",
+    "tier",
+    "optimized",
+    "budget",
+    "breaker",
+    "emergency",
+    "hold",
+    "pin",
+)
 KINDS: Final = {
     "tier": "set",
     "optimized": "set",
     "budget": "cap",
     "breaker": "cap",
     "emergency": "cap",
+    "hold": "set",
     "pin": "set",
 }
 SETS: Final = ("tier", "optimized")
 CAPS: Final = ("budget", "breaker", "emergency")
+LAST_WORDS: Final = ("hold", "pin")
 
 _KEYS: Final = ("tenant", "limit")
 _INFINITY: Final = float("inf")
@@ -83,16 +94,16 @@ def compose(
     said = pl.coalesce("set_value", "beneath")
     capped = pl.min_horizontal(said, "cap_value")
     winner = (
-        pl.when(pl.col("pin_row").is_not_null())
-        .then("pin_row")
+        pl.when(pl.col("last_row").is_not_null())
+        .then("last_row")
         .when((pl.col("cap_value") < said) | said.is_null())
         .then("cap_row")
         .otherwise("set_row")
     )
     rows = rows.with_columns(
-        unbounded=pl.coalesce("pin_value", capped),
+        unbounded=pl.coalesce("last_value", capped),
         row=winner,
-        only_caps=pl.col("pin_row").is_null() & pl.col("set_row").is_null(),
+        only_caps=pl.col("last_row").is_null() & pl.col("set_row").is_null(),
     ).with_columns(value=bounded(pl.col("unbounded"), bounds=bounds))
 
     # A cap that does not bite, or that the bounds lift to what is there anyway, says nothing.
@@ -154,13 +165,13 @@ def _ceiling(bounds: Bounds) -> pl.Expr:
 
 
 def _decided(words: pl.DataFrame) -> pl.DataFrame:
-    """One row per tenant and limit: the last set, the lowest cap and the pin, by row number.
+    """One row per tenant and limit: the last set, the lowest cap, the last word, by row number.
 
     Of equal caps the first in the cascade is named: the later one changed nothing.
     """
     is_set = pl.col("layer").is_in(SETS)
     is_cap = pl.col("layer").is_in(CAPS)
-    is_pin = pl.col("layer") == "pin"
+    is_last = pl.col("layer").is_in(LAST_WORDS)
     strictest_first = ["value", "rank"]
     return words.group_by(_KEYS).agg(
         set_value=pl.col("value").filter(is_set).sort_by(pl.col("rank").filter(is_set)).last(),
@@ -170,8 +181,8 @@ def _decided(words: pl.DataFrame) -> pl.DataFrame:
         .filter(is_cap)
         .sort_by(*(pl.col(name).filter(is_cap) for name in strictest_first))
         .first(),
-        pin_value=pl.col("value").filter(is_pin).first(),
-        pin_row=pl.col("row").filter(is_pin).first(),
+        last_value=pl.col("value").filter(is_last).sort_by(pl.col("rank").filter(is_last)).last(),
+        last_row=pl.col("row").filter(is_last).sort_by(pl.col("rank").filter(is_last)).last(),
     )
 
 

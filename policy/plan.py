@@ -15,7 +15,8 @@ from policy.catalogue import Catalogue
 from policy.changes import changes
 from policy.document import render
 from policy.effective import beneath
-from policy.frames import LIMITS
+from policy.frames import LIMITS, empty
+from policy.holds import HOLDS, silenced
 from policy.layers import Bounds, compose
 from policy.pins import reconciled
 from policy.validate import validate
@@ -61,6 +62,7 @@ def plan(
     bounds: Bounds,
     terms: Terms,
     now: datetime,
+    holds: pl.DataFrame | None = None,
 ) -> Plan:
     """Compose the layers and compare them with what stands.
 
@@ -71,12 +73,17 @@ def plan(
         bounds: the hard bounds.
         terms: what may be published at all.
         now: aware UTC; expired layers are left out.
+        holds: HOLDS; None is nobody.
     """
+    holds = empty(HOLDS) if holds is None else holds
     own = beneath(
         observed, tenants=layers["tenant"], limits=layers["limit"].unique().sort().to_list()
     )
     composed = _worth_saying(
-        reconciled(compose(layers, beneath=own, bounds=bounds, now=now)), standing=standing
+        silenced(
+            reconciled(compose(layers, beneath=own, bounds=bounds, now=now)), holds=holds, now=now
+        ),
+        standing=standing,
     )
     differences = changes(standing, after=composed)
     return Plan(

@@ -15,6 +15,7 @@ import polars as pl
 
 from policy.catalogue import Catalogue, blocked_at_zero, integers, numbers
 from policy.document import render
+from policy.layers import LAST_WORDS
 from policy.signals import INGESTION_BURST_SIZE, INGESTION_RATE
 
 _MAX_ID_BYTES: Final = 150
@@ -51,10 +52,12 @@ def validate(
     Returns:
         One line per problem, sorted by tenant and limit; nothing when it may be written.
     """
-    is_pinned = (
-        pl.col("decided_by") == "pin" if "decided_by" in limits.columns else pl.lit(value=False)
+    is_meant = (
+        pl.col("decided_by").is_in(LAST_WORDS)
+        if "decided_by" in limits.columns
+        else pl.lit(value=False)
     )
-    rows = limits.select("tenant", "limit", "value", meant=is_pinned.fill_null(value=False))
+    rows = limits.select("tenant", "limit", "value", meant=is_meant.fill_null(value=False))
     found = rows.select("tenant", "limit", problem=_problem(known, catalogue)).drop_nulls("problem")
     problems = pl.concat([found, _too_small_bursts(rows)]).sort("tenant", "limit", "problem")
     lines = problems.select(

@@ -28,6 +28,14 @@ AUDIT: Final = pl.Schema(
 )
 
 INSERT_AUDIT: Final = "insert into audit by name select * from incoming"
+# Of a script (storage.script), for what people do from any process.
+NOTE: Final = """
+    insert into audit by name
+    select
+        {at}::timestamptz as "at", {category} as category, {component} as component,
+        {action} as action, nullif({tenant}, '') as tenant, {actor} as actor, true as success,
+        {details}::json as details
+"""
 READ_AUDIT: Final = """
     select *
     from audit

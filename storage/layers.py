@@ -25,7 +25,8 @@ FINGERPRINT: Final = """
         (select sum(hash(tenant, "limit", layer, kind, value, expires_at)) from layers
          where expires_at is null or expires_at > $now),
         (select count(*) from layers where expires_at is null or expires_at > $now),
-        (select sum(hash(tenant, limit_name, value)) from limits_observed)
+        (select sum(hash(tenant, limit_name, value)) from limits_observed),
+        (select sum(hash(tenant, revision, until)) from holds where until is null or until > $now)
 """
 
 

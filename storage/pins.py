@@ -1,8 +1,7 @@
 """Pin and unpin from any process, whether the owner of the history runs or not.
 
-`storage.client.query` takes whole statements without parameters, so what a person typed is
-written as a literal here, and only here. The pin and its audit entry are one transaction. Two
-people at once: one of them is refused and asked to try again, so a limit never has two pins.
+The pin and its audit entry are one transaction. Two people at once: one of them is refused and
+asked to try again, so a limit never has two pins.
 """
 
 from __future__ import annotations
@@ -12,8 +11,9 @@ from datetime import datetime
 from typing import Final
 
 from policy.pins import LAYER, Pin
-from storage.client import query
-from storage.errors import StorageError
+from storage.audit import NOTE
+from storage.database import Database
+from storage.script import run_script
 
 CATEGORY: Final = "operator"
 
@@ -29,26 +29,18 @@ SAY: Final = """
         {value}::double as value, {reason} as reason, {evidence} as evidence,
         {at}::timestamptz as written_at, {until}::timestamptz as expires_at
 """
-NOTE: Final = """
-    insert into audit by name
-    select
-        {at}::timestamptz as "at", {category} as category, {layer} as component,
-        {action} as action, {tenant} as tenant, {actor} as actor, true as success,
-        {details}::json as details
-"""
 NOTE_IF_PINNED: Final = f"""{NOTE}
     where exists (
         from layers where layer = {{layer}} and tenant = {{tenant}} and "limit" = {{limit}}
     )
 """
-CLASHES: Final = ("Conflict", "constraint")
 
 
-def pin(url: str, word: Pin, *, audit: bool = True) -> None:
+def pin(where: str | Database, word: Pin, *, audit: bool = True) -> None:
     """Put the pin in the place of what this limit of this tenant was pinned to.
 
     Args:
-        url: `storage.url`: the path of the file, or `quack:host:port`.
+        where: see `storage.script.run_script`.
         word: the pin, checked before.
         audit: whether it is an audit entry.
 
@@ -62,7 +54,7 @@ def pin(url: str, word: Pin, *, audit: bool = True) -> None:
     }
     until = word.until.isoformat() if word.until else None
     _write(
-        url,
+        where,
         [TURN, FORGET, SAY, *([NOTE] if audit else [])],
         told={
             "at": word.since.isoformat(),
@@ -80,7 +72,7 @@ def pin(url: str, word: Pin, *, audit: bool = True) -> None:
 
 
 def unpin(
-    url: str,
+    where: str | Database,
     *,
     tenant: str,
     limit: str,
@@ -92,7 +84,7 @@ def unpin(
     """Take the pin on this limit of this tenant back; without one, nothing is done.
 
     Args:
-        url: see `pin`.
+        where: see `pin`.
         tenant: whose.
         limit: which.
         by: who takes it back.
@@ -104,7 +96,7 @@ def unpin(
         StorageError: see `pin`.
     """
     _write(
-        url,
+        where,
         [TURN, *([NOTE_IF_PINNED] if audit else []), FORGET],
         told={
             "at": at.isoformat(),
@@ -117,26 +109,11 @@ def unpin(
     )
 
 
-def _write(url: str, statements: list[str], *, told: dict[str, str | None]) -> None:
-    literals = {
-        name: _literal(text)
-        for name, text in {**told, "layer": LAYER, "category": CATEGORY}.items()
-    }
-    sql = "; ".join(["begin", *(each.format_map(literals) for each in statements), "commit"])
-    try:
-        query(url, sql, write=True)
-    except StorageError as refusal:
-        if any(clash in str(refusal) for clash in CLASHES):
-            raise StorageError(
-                "somebody else pins or unpins at this moment, and nothing was changed; try again"
-            ) from refusal
-        raise
+def _write(where: str | Database, statements: list[str], *, told: dict[str, str | None]) -> None:
+    run_script(
+        where, statements, told={**told, "layer": LAYER, "component": LAYER, "category": CATEGORY}
+    )
 
 
 def _told(details: dict[str, object]) -> str:
     return json.dumps(details, ensure_ascii=False)
-
-
-def _literal(text: str | None) -> str:
-    """The text as SQL: nothing but the quote means anything within quotes."""
-    return "null" if text is None else f"'{text.replace(chr(39), chr(39) * 2)}'"

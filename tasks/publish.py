@@ -15,13 +15,14 @@ from typing import Final, Literal
 import polars as pl
 
 from policy.document import digest, parse
-from policy.errors import ConfigError
+from policy.errors import ConfigError, Conflict
 from policy.frames import CHANGES, LIMITS, empty
 from policy.plan import Plan
 from storage.audit import AuditEntry, append_audit
 from storage.database import Database
 from storage.revisions import (
     Intent,
+    Revision,
     begin_revision,
     finish_revision,
     get_revision,
@@ -36,6 +37,7 @@ from tasks.threads import threaded
 ACTOR: Final = "optimizer"
 COMPONENT: Final = "publish"
 NOT_WRITTEN: Final = "not written"
+OVERTAKEN: Final = "overtaken"
 RETRY_REFUSED_AFTER: Final = timedelta(hours=1)
 # Each try keeps its document: one that fails every quarter of a minute would fill the disk.
 TRIES_AT_ONCE: Final = 3
@@ -95,11 +97,32 @@ def standing(
 
 def last_written(database: Database) -> pl.DataFrame:
     """LIMITS of the newest document that was written and not taken back; empty when none was."""
+    left = last_left(database)
+    return empty(LIMITS) if left is None else parse(left.document.encode())
+
+
+def last_left(database: Database) -> Revision | None:
+    """The newest revision that was written and not taken back; None where there is none."""
     rows = list_revisions(database, newest=_NEWEST)
     kept = rows.filter(~pl.col("outcome").is_in(TAKEN_BACK))
-    if kept.is_empty():
-        return empty(LIMITS)
-    return parse(get_revision(database, int(kept["revision"][0])).document.encode())
+    return None if kept.is_empty() else get_revision(database, int(kept["revision"][0]))
+
+
+def is_lost(revision: Revision) -> bool:
+    """Whether its write was answered with an error, so that it may have arrived or not."""
+    return (revision.detail or "").startswith(NOT_WRITTEN)
+
+
+def may_stand(database: Database, *, sink: str) -> list[Revision]:
+    """The revisions of which any may stand in the sink, newest first, the last of them confirmed.
+
+    One that was begun by a process that died may never have been written, and one whose write was
+    answered with an error may have arrived.
+    """
+    rows = list_revisions(database, newest=_NEWEST).filter(sink=sink)
+    confirmed = rows.with_row_index().filter(outcome="confirmed")["index"]
+    count = rows.height if confirmed.is_empty() else int(confirmed[0]) + 1
+    return [get_revision(database, number) for number in rows["revision"].head(count)]
 
 
 @step(
@@ -170,11 +193,12 @@ def _write(
     try:
         sink.write(plan.document, if_version=held.version)
     except Exception as exc:
+        how = OVERTAKEN if isinstance(exc, Conflict) else NOT_WRITTEN
         finish_revision(
             database,
             revision=revision,
             outcome="failed",
-            detail=f"{NOT_WRITTEN}: {exc}",
+            detail=f"{how}: {exc}",
             evidence={},
             at=clock(),
         )
@@ -203,12 +227,13 @@ def _failed_before(database: Database, plan: Plan, *, now: datetime) -> str | No
     three times in a row, it is tried every five minutes.
     """
     newest = list_revisions(database, newest=_NEWEST)
-    unwritten = pl.col("detail").fill_null("").str.starts_with(NOT_WRITTEN)
+    detail = pl.col("detail").fill_null("")
+    unwritten = detail.str.starts_with(NOT_WRITTEN)
     refused = newest.filter(
         pl.col("sha256") == digest(plan.document),
         pl.col("outcome").is_in(TAKEN_BACK),
         pl.col("finished_at") > now - RETRY_REFUSED_AFTER,
-        ~unwritten,
+        ~(unwritten | detail.str.starts_with(OVERTAKEN)),
     )
     if not refused.is_empty():
         found = refused.row(0, named=True)

@@ -91,6 +91,16 @@ class Telemetry:
             ["outcome"],
             registry=registry,
         )
+        self.writer = Gauge(
+            f"{PREFIX}_writer",
+            "1 while this process is the one that writes to the sink.",
+            registry=registry,
+        )
+        self.drifts = Counter(
+            f"{PREFIX}_drifted_limits",
+            "Limits that somebody else changed in what we had published.",
+            registry=registry,
+        )
         self.quality = OwnQuality(prefix=PREFIX)
         registry.register(self.quality)
         self.resources = MimirResources(prefix=PREFIX)

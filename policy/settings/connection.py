@@ -67,6 +67,17 @@ class MimirSettings(Section):
     namespace: Name = "mimir-system"
     config_map_name: Name = "mimir-runtime-overrides"
     trigger_rollout: bool = False
+    rollout_components: tuple[Name, ...] = ()
+    """Deployments and StatefulSets that are restarted with each confirmed change."""
+
+    @model_validator(mode="after")
+    def _names_what_it_restarts(self) -> Self:
+        if self.trigger_rollout and not self.rollout_components:
+            raise ValueError(
+                "triggerRollout is true and rolloutComponents is empty: name the Deployments and "
+                "StatefulSets to restart, or leave it out; Mimir reloads its limits by itself"
+            )
+        return self
 
 
 class MetricsDiscovery(Section):
@@ -148,6 +159,14 @@ class OwnConfigMap(Section):
     compression: Literal["plain", "gzip"] = "plain"
 
 
+class WriterLease(Section):
+    """The Lease in `mimir.namespace` by which one process writes to Kubernetes, and no other."""
+
+    name: Name = "mimir-limit-optimizer"
+    duration: PositiveDuration = timedelta(seconds=45)
+    """How long it holds without a run; three protect intervals at least."""
+
+
 class Publish(Section):
     """How the composed limits reach Mimir, and how long they may take to show."""
 
@@ -159,6 +178,10 @@ class Publish(Section):
     verify_timeout: PositiveDuration | None = None
     """None: what the sink needs."""
     paused: bool = False
+    drift: Literal["put-back", "respect"] = "put-back"
+    """What becomes of limits that somebody else has changed in our document."""
+    lease: WriterLease = WriterLease()
+    touch_pods: bool = False
 
 
 class Storage(Section):

@@ -122,7 +122,6 @@ WITHOUT_EFFECT: Final[frozenset[str]] = frozenset(
         "emergency.recovery.stableFor",
         "emergency.recovery.stepInterval",
         "emergency.recovery.stepPercentage",
-        "mimir.triggerRollout",
         "performance.gc.enabled",
         "performance.gc.percent",
     }

@@ -19,6 +19,7 @@ from prometheus_client import CollectorRegistry
 from deployments.simulation import Simulation, remember_past
 from flows.runtime import Runtime, install
 from flows.vitals import Vitals
+from flows.writing import release_pen
 from policy.document import parse
 from policy.settings import Settings, parse_settings
 from simulator import Cluster, Plan, endpoints, operator_overrides, roster, running
@@ -115,7 +116,8 @@ class World:
         install(self.runtime)
 
     def end(self) -> None:
-        """End our process, whichever it is by now."""
+        """End our process, whichever it is by now; the kernel frees what it had locked."""
+        release_pen(self.runtime)
         self.database.close()
 
     def restart(self, *, lose_history: bool = False) -> None:

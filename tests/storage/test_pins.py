@@ -146,7 +146,7 @@ def test_two_in_one_moment_cannot_both_be_kept(url: str) -> None:
         with database.transaction() as cursor:
             cursor.execute("update watermarks set \"at\" = now() where name = 'pinned'")
 
-            with pytest.raises(StorageError, match=r"somebody else pins .* try again"):
+            with pytest.raises(StorageError, match=r"somebody else changes .* try again"):
                 pin(url, word())
 
         assert read_layers(database, now=NOON)["tenant"].to_list() == ["beta"]

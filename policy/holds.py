@@ -1,0 +1,97 @@
+"""Holds: the limits of a tenant, or of everyone, as an earlier revision said them.
+
+A hold is what a rollback leaves behind: until it is released or ends, whatever else is decided
+waits. It is a layer beneath the pins, within the hard bounds; and what the revision did not say is
+not said for whom is held, so that the operator's own value is in force there again.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+import polars as pl
+
+from policy.frames import LAYERS, UTC_TIME
+from policy.pins import LAYER as PIN
+from policy.pins import pins_of
+
+LAYER: Final = "hold"
+EVERYONE: Final = ""  # the tenant under whose name a hold of all is kept
+
+# Who is held at which revision, by whom and why; `until` null: until it is released.
+HOLDS: Final = pl.Schema(
+    {
+        "tenant": pl.String(),
+        "revision": pl.Int64(),
+        "since": UTC_TIME,
+        "by": pl.String(),
+        "reason": pl.String(),
+        "until": UTC_TIME,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hold:
+    """One hold; `tenant` is EVERYONE for all, `until` None: until it is released."""
+
+    tenant: str
+    revision: int
+    reason: str
+    by: str
+    since: datetime
+    until: datetime | None
+
+
+def held_layer(hold: Hold, *, said: pl.DataFrame) -> pl.DataFrame:
+    """LAYERS of the hold.
+
+    Args:
+        hold: whose limits, and why.
+        said: LIMITS of the revision's document.
+    """
+    its = said if hold.tenant == EVERYONE else said.filter(pl.col("tenant") == hold.tenant)
+    return its.select(
+        "tenant",
+        "limit",
+        "value",
+        layer=pl.lit(LAYER),
+        kind=pl.lit("set"),
+        reason=pl.lit(f"held at revision {hold.revision}: {hold.reason}"),
+        evidence=pl.lit(json.dumps({"by": hold.by}, ensure_ascii=False)),
+        written_at=pl.lit(hold.since).cast(UTC_TIME),
+        expires_at=pl.lit(hold.until, dtype=UTC_TIME),
+    ).select(LAYERS.names())
+
+
+def in_force(holds: pl.DataFrame, *, now: datetime) -> pl.DataFrame:
+    """The HOLDS that have not ended."""
+    return holds.filter(pl.col("until").is_null() | (pl.col("until") > now))
+
+
+def silenced(composed: pl.DataFrame, *, holds: pl.DataFrame, now: datetime) -> pl.DataFrame:
+    """COMPOSED without what a held revision did not say of whom is held; pins are still said.
+
+    Args:
+        composed: what the layers come to.
+        holds: HOLDS.
+        now: aware UTC.
+    """
+    held = in_force(holds, now=now)["tenant"]
+    if held.is_empty():
+        return composed
+    everyone = EVERYONE in held
+    is_held = pl.lit(value=True) if everyone else pl.col("tenant").is_in(held.implode())
+    return composed.filter(~is_held | pl.col("decided_by").is_in([LAYER, PIN]))
+
+
+def overruling(layers: pl.DataFrame, *, now: datetime) -> pl.DataFrame:
+    """LAYERS of an operator's words that overrule what is decided: pins, and holds beneath them."""
+    pins = pins_of(layers, now=now)
+    held = layers.filter(
+        (pl.col("layer") == LAYER) & (pl.col("expires_at").is_null() | (pl.col("expires_at") > now))
+    )
+    return pl.concat([pins, held.join(pins, on=["tenant", "limit"], how="anti")])
