@@ -33,10 +33,12 @@ from deployments.commands.options import (
     Code,
     say,
 )
+from deployments.commands.pause import pause, resume
 from deployments.commands.pins import pin, pins, unpin
 from deployments.commands.query_log import query_log
 from deployments.commands.recommend import recommend
 from deployments.commands.risk import risk
+from deployments.commands.rollback import holds, release, rollback
 from deployments.commands.running import up
 from deployments.commands.serve_document import serve_document
 from deployments.commands.sql import sql
@@ -122,6 +124,11 @@ app.command(rich_help_panel=LOOKING)(sql)
 app.command(rich_help_panel=OVERRULING)(pin)
 app.command(rich_help_panel=OVERRULING)(unpin)
 app.command(rich_help_panel=OVERRULING)(pins)
+app.command(rich_help_panel=OVERRULING)(rollback)
+app.command(rich_help_panel=OVERRULING)(release)
+app.command(rich_help_panel=OVERRULING)(holds)
+app.command(rich_help_panel=OVERRULING)(pause)
+app.command(rich_help_panel=OVERRULING)(resume)
 app.command(rich_help_panel=CHECKING)(doctor)
 app.add_typer(config_commands, name="config", rich_help_panel=CHECKING)
 

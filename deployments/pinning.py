@@ -43,7 +43,7 @@ def login_name() -> str:
 
 
 def ends_at(length: str | None, moment: str | None, *, now: datetime) -> datetime | None:
-    """When the pin expires; None when neither is said.
+    """When the word of an operator expires; None when neither is said.
 
     Args:
         length: from now on, like 7d or 1h30m.
@@ -54,7 +54,7 @@ def ends_at(length: str | None, moment: str | None, *, now: datetime) -> datetim
         PinRefused: both are said, one cannot be read, or the pin would have expired already.
     """
     if length is not None and moment is not None:
-        raise PinRefused("--for and --until both say when the pin ends; give one of them")
+        raise PinRefused("--for and --until both say when it ends; give one of them")
     try:
         if length is not None:
             end = now + parse_duration(length)
@@ -67,11 +67,9 @@ def ends_at(length: str | None, moment: str | None, *, now: datetime) -> datetim
         way_out = "write it like 2026-12-31T18:00Z" if moment is not None else "as in --for 7d"
         raise PinRefused(f"{fault}; {way_out}") from None
     except OverflowError:
-        raise PinRefused("the pin would end after the year 9999; leave its end out") from None
+        raise PinRefused("it would end after the year 9999; leave its end out") from None
     if end <= now:
-        raise PinRefused(
-            f"the pin would end at {end:{_MINUTE}}, which is not ahead; give a later time"
-        )
+        raise PinRefused(f"it would end at {end:{_MINUTE}}, which is not ahead; give a later time")
     return end
 
 
@@ -154,9 +152,9 @@ def forecast(settings: Settings) -> str:
     return f"it is published within {format_duration(settings.protect_interval)}"
 
 
-def ending(until: datetime | None) -> str:
-    """`until 2026-11-24 08:00 UTC`, or that it has no end."""
-    return f"until {until:{_MINUTE}}" if until else "until it is unpinned"
+def ending(until: datetime | None, otherwise: str = "it is unpinned") -> str:
+    """`until 2026-11-24 08:00 UTC`, or what ends it otherwise."""
+    return f"until {until:{_MINUTE}}" if until else f"until {otherwise}"
 
 
 def lasting(word: Pin, *, without: float | None) -> str:

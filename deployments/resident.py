@@ -25,6 +25,7 @@ from deployments.schedule import (
 from deployments.worker import ResidentWorker
 from flows.runtime import Runtime, install
 from flows.vitals import Vitals
+from flows.writing import release_pen
 from policy.settings import Settings
 from storage.database import Database
 from tasks.telemetry import Telemetry
@@ -79,6 +80,7 @@ class Resident:
             async with asyncio.timeout(SETTLE_SECONDS):
                 while any(lane.busy for lane in self._lanes.values()):  # noqa: ASYNC110 - it is threads that end
                     await asyncio.sleep(LOOK_SECONDS)
+        await asyncio.to_thread(release_pen, self.runtime)
 
     async def work(self) -> None:
         """Run what comes due, for ever, at the intervals of the settings as they change."""

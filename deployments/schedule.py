@@ -32,6 +32,7 @@ from flows.cost import cost
 from flows.maintain import maintain
 from flows.optimize import optimize
 from flows.protect import protect
+from flows.rollback import rollback
 from policy.settings import Settings
 
 MIDNIGHT: Final = datetime(2020, 1, 1, tzinfo=UTC)
@@ -64,6 +65,7 @@ def scheduled_flows(settings: Settings) -> tuple[Scheduled, ...]:
         Scheduled(flow=cost, every=settings.cost_interval, after=COST_AFTER, at_once=True),
         Scheduled(flow=maintain, every=timedelta(days=1), after=MAINTAIN_AFTER),
         Scheduled(flow=backtest, every=None),
+        Scheduled(flow=rollback, every=None),
     )
 
 

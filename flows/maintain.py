@@ -8,6 +8,7 @@ from prefect import flow
 
 from flows.runtime import current
 from flows.sustained import sustained_for
+from storage.holds import drop_ended_holds
 from storage.layers import drop_expired
 from storage.maintenance import RETENTION, apply_retention, checkpoint
 from tasks.record import rolled_up
@@ -26,6 +27,7 @@ async def maintain() -> None:
         retention = replace(RETENTION, looked_hours=max(RETENTION.looked_hours, gone_after))
         buckets = await rolled_up(runtime.database, at=now, sustained_for=held)
         expired = drop_expired(runtime.database, now=now)
+        drop_ended_holds(runtime.database, now=now)
         deleted = apply_retention(
             runtime.database, now=now, sustained_for=held, retention=retention
         )

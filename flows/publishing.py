@@ -12,14 +12,15 @@ from typing import Final
 import polars as pl
 
 from flows.drift import see_drift
-from flows.in_force import operator_limits
+from flows.in_force import operator_limits, standing_limits
 from flows.runtime import Run, Runtime
 from flows.takeover import take_over
 from flows.writing import hold_pen, impatient, note_patience, paused
 from policy.catalogue import Catalogue
 from policy.document import parse
-from policy.errors import Conflict, RetriableError
+from policy.errors import ConfigError, Conflict, RetriableError
 from policy.frames import CHANGES, empty
+from policy.holds import Hold, with_hold
 from policy.plan import Plan, Terms, plan
 from policy.room import most_bytes
 from policy.settings import Settings
@@ -154,10 +155,48 @@ def sink_of(runtime: Runtime, settings: Settings) -> Sink | None:
 
 def make_plan(runtime: Runtime, settings: Settings, *, stands: pl.DataFrame) -> Plan:
     """What the layers of this moment would publish over `stands` (LIMITS)."""
-    now = runtime.clock()
+    layers = read_layers(runtime.database, now=runtime.clock())
+    holds = read_holds(runtime.database)
+    return _planned(runtime, settings, layers=layers, holds=holds, stands=stands)
+
+
+def refuse_unpublishable(
+    runtime: Runtime, settings: Settings, *, word: Hold, said: pl.DataFrame
+) -> None:
+    """Refuse a hold with which nothing could be published any more.
+
+    Args:
+        runtime: what the layers say without it.
+        settings: the bounds, and what there is room for.
+        word: the hold.
+        said: LIMITS of the document of its revision.
+
+    Raises:
+        ConfigError: Mimir would refuse the document.
+    """
+    stands = standing_limits(runtime)
+    layers = read_layers(runtime.database, now=runtime.clock())
+    holds = read_holds(runtime.database)
+    before = _planned(runtime, settings, layers=layers, holds=holds, stands=stands).problems
+    layers, holds = with_hold(layers, holds, word=word, said=said)
+    after = _planned(runtime, settings, layers=layers, holds=holds, stands=stands).problems
+    if added := [problem for problem in after if problem not in before]:
+        raise ConfigError(
+            f"with revision {word.revision} nothing could be published any more: {added[0]}"
+        )
+
+
+def _planned(
+    runtime: Runtime,
+    settings: Settings,
+    *,
+    layers: pl.DataFrame,
+    holds: pl.DataFrame,
+    stands: pl.DataFrame,
+) -> Plan:
     catalogue = catalogue_of(settings.limits)
     return plan(
-        read_layers(runtime.database, now=now),
+        layers,
         observed=operator_limits(runtime),
         standing=stands,
         bounds=bounds_of(settings.limits),
@@ -166,8 +205,8 @@ def make_plan(runtime: Runtime, settings: Settings, *, stands: pl.DataFrame) -> 
             catalogue=catalogue,
             max_bytes=most_bytes(settings.publish),
         ),
-        now=now,
-        holds=read_holds(runtime.database),
+        now=runtime.clock(),
+        holds=holds,
     )
 
 

@@ -12,6 +12,7 @@ from flows.runtime import Memory
 from policy.detected import Detected, detected
 from policy.explain import decision_lines
 from policy.figures import figure
+from policy.holds import Hold
 from policy.scrape import Scrape
 from policy.signals import SAMPLES_ASKED
 from tasks.publish import Publication
@@ -168,6 +169,19 @@ def optimize_report(
         _differing(differing),
     ]
     return "\n\n".join(part for part in parts if part)
+
+
+def rollback_report(word: Hold, *, publication: Publication) -> str:
+    """The artifact of `rollback`: who is held at which revision, and what that changed."""
+    whose = word.tenant or "everyone"
+    until = f"until {word.until:%Y-%m-%d %H:%M} UTC" if word.until else "until it is released"
+    return "\n\n".join(
+        [
+            f"# Rollback: {whose} at revision {word.revision}",
+            table(["by", "why", "held"], [(word.by, word.reason, until)]),
+            _published(publication),
+        ]
+    )
 
 
 def cost_report(costs: pl.DataFrame, *, currency: str, method_note: str) -> str:

@@ -14,6 +14,7 @@ from typing import Final
 
 import polars as pl
 
+from policy.errors import ConfigError
 from policy.frames import LAYERS, UTC_TIME
 from policy.pins import LAYER as PIN
 from policy.pins import pins_of
@@ -95,3 +96,43 @@ def overruling(layers: pl.DataFrame, *, now: datetime) -> pl.DataFrame:
         (pl.col("layer") == LAYER) & (pl.col("expires_at").is_null() | (pl.col("expires_at") > now))
     )
     return pl.concat([pins, held.join(pins, on=["tenant", "limit"], how="anti")])
+
+
+def with_hold(
+    layers: pl.DataFrame, holds: pl.DataFrame, *, word: Hold, said: pl.DataFrame
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """LAYERS and HOLDS once the hold has replaced what its tenant was held at.
+
+    Args:
+        layers: LAYERS without it.
+        holds: HOLDS without it.
+        word: the hold.
+        said: LIMITS of the document of its revision.
+    """
+    is_its = pl.lit(value=True) if word.tenant == EVERYONE else pl.col("tenant") == word.tenant
+    others = layers.filter(~(is_its & (pl.col("layer") == LAYER)))
+    row = {
+        "tenant": word.tenant,
+        "revision": word.revision,
+        "since": word.since,
+        "by": word.by,
+        "reason": word.reason,
+        "until": word.until,
+    }
+    return (
+        pl.concat([others, held_layer(word, said=said)]),
+        pl.concat([holds.filter(~is_its), pl.DataFrame([row], schema=HOLDS)]),
+    )
+
+
+def refuse_unfit(revision: int, *, outcome: str, detail: str | None) -> None:
+    """Refuse a revision that Mimir has refused, or that was never there.
+
+    Raises:
+        ConfigError: it is one.
+    """
+    if outcome in {"failed", "reverted"}:
+        raise ConfigError(
+            f"revision {revision} cannot be held, it {outcome}: {detail or 'no detail'}; choose a "
+            "confirmed one, `mlo history` lists them"
+        )

@@ -61,7 +61,7 @@ def spoken(text: str, *, of: str) -> str:
     """
     said = text.strip()
     if not said:
-        raise PinRefused(f"{of} is empty; a pin without it helps nobody later")
+        raise PinRefused(f"{of} is empty; without it this helps nobody later")
     if any(category(character) in _UNSEEN for character in said):
         raise PinRefused(f"{of} holds a line break or a control character; keep it to one line")
     return said

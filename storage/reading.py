@@ -7,16 +7,20 @@ one tenant is filtered from the frame afterwards.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
 import polars as pl
 
 from policy.activity import ACTIVITY
 from policy.frames import CHANGES, LAYERS, LIMITS, UTC_TIME
+from policy.holds import HOLDS
 from policy.standings import STANDINGS
 from storage.client import query
 from storage.decisions import STORED_DECISIONS
+from storage.holds import READ_HOLDS
 from storage.limits import OBSERVED_LIMITS
+from storage.pauses import words_of_pause
 from storage.standings import READ_STANDINGS
 from storage.tenants import ACTIVITY_OF_TENANTS
 
@@ -54,6 +58,17 @@ PUBLISHED_CHANGES: Final = pl.Schema(
     }
 )
 
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptDocument:
+    """The document of a revision, and what became of it."""
+
+    revision: int
+    outcome: str
+    detail: str | None
+    document: bytes
+
+
 LAYERS_NOW: Final = "select * exclude (run_id) from layers"
 NEWEST_DECISIONS: Final = """
     select *
@@ -80,6 +95,15 @@ ALL_CHANGES: Final = """
         from v_revisions
     )
     select * from each_change order by revision desc, tenant, "limit"
+"""
+HELD: Final = READ_HOLDS
+ONE_DOCUMENT: Final = """
+    select revision, outcome, detail, document from revisions where revision = {revision}
+"""
+PAUSE: Final = """
+    select actor, reason, until from pauses
+    where until is null or until > now()
+    order by "at" desc limit 1
 """
 SIMULATED: Final = "select simulated from history_origin"
 LAST_DOCUMENT: Final = """
@@ -202,6 +226,38 @@ def simulated(url: str) -> bool:
     """
     found = query(url, SIMULATED)
     return not found.is_empty() and bool(found.item())
+
+
+def holds(url: str) -> pl.DataFrame:
+    """Who is held at an earlier revision (HOLDS), also what has ended since.
+
+    Raises:
+        StorageError: see `layers`.
+    """
+    return _read(url, HELD, schema=HOLDS)
+
+
+def kept_document(url: str, revision: int) -> KeptDocument | None:
+    """What a revision said, and what became of it; None where there is no such revision.
+
+    Raises:
+        StorageError: see `layers`.
+    """
+    found = query(url, ONE_DOCUMENT.format(revision=int(revision)))
+    if found.is_empty():
+        return None
+    number, outcome, detail, document = found.row(0)
+    return KeptDocument(revision=number, outcome=outcome, detail=detail, document=document.encode())
+
+
+def pause(url: str) -> str | None:
+    """Why nothing is published now; None where nobody paused.
+
+    Raises:
+        StorageError: see `layers`.
+    """
+    found = query(url, PAUSE)
+    return None if found.is_empty() else words_of_pause(*found.row(0))
 
 
 def last_document(url: str) -> bytes | None:

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import UTC, datetime
 from typing import Final
 
 import typer
 
 from deployments.commands.options import Code, ConfigOption, OutputOption, say, settings_of
-from deployments.mimir_version import running_version
 from deployments.output import Column, Format, show
+from deployments.planning import planned
 from deployments.standing import standing_limits
-from policy.plan import Plan, Terms, plan
-from policy.room import most_bytes
+from policy.plan import Plan
 from policy.settings import Settings
-from policy.tuned import bounds_of, catalogue_of
-from policy.versions import known_to
 from storage import reading
 
 COLUMNS: Final = (
@@ -38,6 +34,8 @@ def diff(config: ConfigOption = None, output: OutputOption = Format.TABLE) -> No
     show(pending.changes, form=output, columns=COLUMNS)
     for problem in pending.problems:
         say(f"error: it would not be published: {problem}")
+    if not pending.changes.is_empty() and (why := _paused(settings)):
+        say(f"it waits: {why}")
     if pending.problems:
         raise typer.Exit(Code.ERROR)
     if not pending.changes.is_empty():
@@ -45,26 +43,17 @@ def diff(config: ConfigOption = None, output: OutputOption = Format.TABLE) -> No
 
 
 def _pending(settings: Settings) -> Plan:
-    """The plan of this moment, against the version of Mimir where that matters."""
-    layers = reading.layers(settings.storage.url)
-    observed = reading.observed(settings.storage.url)
-    stands = standing_limits(settings)
-    catalogue = catalogue_of(settings.limits)
+    url = settings.storage.url
+    return planned(
+        settings,
+        layers=reading.layers(url),
+        holds=reading.holds(url),
+        stands=standing_limits(settings),
+        now=datetime.now(UTC),
+    )
 
-    def planned(version: str | None) -> Plan:
-        return plan(
-            layers,
-            observed=observed,
-            standing=stands,
-            bounds=bounds_of(settings.limits),
-            terms=Terms(
-                known=known_to(version, catalogue=catalogue),
-                catalogue=catalogue,
-                max_bytes=most_bytes(settings.publish),
-            ),
-            now=datetime.now(UTC),
-        )
 
-    found = planned(None)
-    # Only a name that some version does not know makes it worth to wait for Mimir's answer.
-    return planned(asyncio.run(running_version(settings))) if found.problems else found
+def _paused(settings: Settings) -> str | None:
+    if settings.publish.paused:
+        return "publish.paused is true"
+    return reading.pause(settings.storage.url)
