@@ -28,6 +28,7 @@ from policy.tenancy import looked_after
 from policy.tuned import catalogue_of, tuned
 from storage.layers import read_layers
 from storage.revisions import Revision, newest_revision
+from tasks.propagate import roll_out
 from tasks.record import record_layer, record_samples
 from tasks.say import say
 from tasks.settle import settle, waiting_revision
@@ -75,6 +76,8 @@ async def protect() -> None:
             runtime.telemetry.revisions.labels(settled.outcome).inc()
             if settled.outcome == "confirmed":
                 runtime.telemetry.revision.set(settled.revision)
+                if settings.mimir.trigger_rollout and sink is not None:
+                    say(await roll_out(revision=settled.revision, settings=settings))
         using = await resources_now(runtime, settings, seen=seen, previous=previous)
         publication = await publish_layers(runtime, run, settings)
         say(publication_lines(publication, memory=runtime.memory))

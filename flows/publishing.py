@@ -29,11 +29,14 @@ from policy.versions import known_to_all
 from storage.holds import read_holds
 from storage.layers import fingerprint, read_layers
 from storage.revisions import newest_confirmed, newest_revision
+from tasks.propagate import touch_pods
 from tasks.publish import Publication, publish, standing
+from tasks.say import say
 from tasks.settle import pod_states
 from tasks.sinks import Published, Sink, build_sink
 from tasks.verify import Before
 from tasks.writer import NotTheWriter
+from tasks.writers import IN_KUBERNETES
 
 TURN_SECONDS: Final = 0.05
 ATTEMPTS: Final = 3  # of one run, where somebody else keeps changing what was read
@@ -61,6 +64,8 @@ async def publish_layers(runtime: Runtime, run: Run, settings: Settings) -> Publ
     sink = sink_of(runtime, settings)
     async with _turn(runtime.publishing):
         publication = await _publish(runtime, run, settings, sink=sink)
+    if publication.revision is not None:
+        await _hurry(runtime, settings, revision=publication.revision)
     _count(runtime, publication)
     run.summary["publish"] = publication.outcome
     return publication
@@ -113,6 +118,14 @@ async def _publish_once(
     again = publication.outcome in {"nothing", "would"}
     runtime.memory.planned = (ground, publication) if again else None
     return publication
+
+
+async def _hurry(runtime: Runtime, settings: Settings, *, revision: int) -> None:
+    """Have the kubelets refresh the ConfigMap at once, where that is asked for."""
+    seen = runtime.memory.scrape
+    if settings.publish.touch_pods and settings.publish.sink in IN_KUBERNETES and seen is not None:
+        pods = sorted((*seen.answered, *seen.failed))
+        say(await touch_pods(pods, revision=revision, settings=settings))
 
 
 async def _waits(

@@ -122,7 +122,8 @@ class Lease:
         """Whether it has stood unchanged for as long as its holder promised to renew it."""
         if self._seen is None or self._seen[0] != found:
             self._seen = (found, now)
-        return now - self._seen[1] >= found.seconds
+        promised = found.seconds or self._duration.total_seconds()
+        return now - self._seen[1] >= promised
 
     def _take(self, found: Record | None, *, epoch: int, now: float) -> int:
         place = self._place
