@@ -70,15 +70,6 @@ class MimirSettings(Section):
     rollout_components: tuple[Name, ...] = ()
     """Deployments and StatefulSets that are restarted with each confirmed change."""
 
-    @model_validator(mode="after")
-    def _names_what_it_restarts(self) -> Self:
-        if self.trigger_rollout and not self.rollout_components:
-            raise ValueError(
-                "triggerRollout is true and rolloutComponents is empty: name the Deployments and "
-                "StatefulSets to restart, or leave it out; Mimir reloads its limits by itself"
-            )
-        return self
-
 
 class MetricsDiscovery(Section):
     """How Mimir's processes are found in a Kubernetes cluster.

@@ -101,6 +101,15 @@ async def test_only_the_named_workloads_are_restarted_of_either_kind(
         }
 
 
+async def test_without_names_nothing_is_restarted_and_that_is_told(api: FakeKubernetes) -> None:
+    settings = parse_settings({"mimir": {"triggerRollout": True}})
+
+    (said,) = await roll_out(revision=12, settings=settings)
+
+    assert "nothing is restarted" in said
+    assert api.asked == []
+
+
 async def test_a_workload_that_is_not_there_is_told_and_the_others_go_on(
     api: FakeKubernetes, settings: Settings
 ) -> None:
