@@ -260,9 +260,9 @@ def _refuse_duplicates(entries: tuple[Entry, ...]) -> None:
     for entry in entries:
         spelled = _spelled(entry.key)
         if spelled in seen:
-            name = entry.key.value if isinstance(entry.key, ScalarNode) else "a key"
+            name = repr(entry.key.value) if isinstance(entry.key, ScalarNode) else "a key"
             raise DocumentError(
-                f"line {entry.key.line}: {name!r} appears twice, which Mimir refuses; remove one"
+                f"line {entry.key.line}: {name} appears twice, which Mimir refuses; remove one"
             )
         seen.add(spelled)
 

@@ -42,7 +42,7 @@ def proven(
         found = resolved(edited)
     except DocumentError as error:
         raise DocumentError(
-            f"the edit would break the file, there at {error}; {_WAY_OUT}"
+            f"the edit would break the file; as edited, {error}; {_WAY_OUT}"
         ) from error
     if foreign(edited) != foreign(file):
         line = file.line_of(OVERRIDES)
