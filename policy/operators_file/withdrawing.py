@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 from policy.operators_file.claims import Claims
 from policy.operators_file.layout import RuntimeFile, explicit
@@ -112,7 +113,8 @@ def _taken(text: str, one: _Tenant, *, wrapped: bool) -> list[Splice]:
         if text[held[limit].value.start : held[limit].value.end] != before
     ]
     if one.removed:
-        splices += _without(text, one.entry, list(one.removed.values()), wrapped=wrapped)
+        doomed = list(one.removed.values())
+        splices += _without(text, one.entry, value, doomed=doomed, wrapped=wrapped)
     return splices
 
 
@@ -122,10 +124,9 @@ def _is_empty(value: Node, *, but_for: Mapping[str, Entry]) -> bool:
     return isinstance(value, ScalarNode)
 
 
-def _without(text: str, entry: Entry, doomed: Sequence[Entry], *, wrapped: bool) -> list[Splice]:
-    value = entry.value
-    if not isinstance(value, MappingNode):
-        return []
+def _without(
+    text: str, entry: Entry, value: MappingNode, *, doomed: Sequence[Entry], wrapped: bool
+) -> list[Splice]:
     starts = {one.key.start for one in doomed}
     left = [one for one in value.entries if one.key.start not in starts]
     cuts = [cut for one in doomed for cut in lines_cut(text, one)] if not value.flow else []
@@ -149,15 +150,18 @@ def _wrapping(text: str, entry: Entry, value: MappingNode, *, kept: Entry) -> li
 def _without_tenants(
     file: RuntimeFile, tenants: Mapping[str, Entry], *, made: bool
 ) -> list[Splice]:
-    overrides, text = file.overrides, file.text
-    if overrides is None or file.root is None:
-        return []
-    everyone = len(tenants) == len(file.tenants)
-    if not (everyone and made):
-        return _without(text, overrides, list(tenants.values()), wrapped=False)
-    if file.root.flow:
-        return cut_in_braces(text, file.root, [overrides])
-    if len(file.root.entries) > 1:
+    # The file holds these tenants, so it has a mapping that holds them.
+    root, overrides = cast("MappingNode", file.root), cast("Entry", file.overrides)
+    if made and len(tenants) == len(file.tenants):
+        return _without_overrides(file.text, root, overrides)
+    value = cast("MappingNode", overrides.value)
+    return _without(file.text, overrides, value, doomed=list(tenants.values()), wrapped=False)
+
+
+def _without_overrides(text: str, root: MappingNode, overrides: Entry) -> list[Splice]:
+    if root.flow:
+        return cut_in_braces(text, root, [overrides])
+    if len(root.entries) > 1:
         return lines_cut(text, overrides)
 
     # Never an empty file, which Mimir takes for no overrides at all without a word.

@@ -174,3 +174,22 @@ def test_limits_of_ours_before_and_between_the_operators_own_in_braces_go_alone(
     left, _ = edited(mixed, claims=claims, wanted=limits())
 
     assert left == "overrides:\n  a: {p: 1,  # p\n }\n"
+
+
+@pytest.mark.parametrize(
+    ("now", "left"),
+    [
+        ("overrides: {t: {rate: 5}}  # short\n", "{}  # short\n"),
+        ("overrides: {t: {rate: 5}, u: {rate: 5}}\n", "overrides: {u: {rate: 5}}\n"),
+        ("m: 1\noverrides: {t: {rate: 5}}\n", "m: 1\n"),
+        ("overrides: {}\n", "overrides: {}\n"),
+        ("{}\n", "{}\n"),
+        ("", ""),
+    ],
+)
+def test_overrides_of_ours_that_were_written_anew_go_where_nothing_else_is_in_them(
+    now: str, left: str
+) -> None:
+    _, claims = edited("{}\n", claims=NOTHING, wanted=limits(("t", "rate", 5.0)))
+
+    assert edited(now, claims=claims, wanted=limits()) == (left, NOTHING)
