@@ -8,21 +8,17 @@ refused, and so is one that cannot be edited without changing what is not ours.
 
 from __future__ import annotations
 
-from typing import Final
-
 import polars as pl
 
 from policy.document import number_text
 from policy.frames import LIMITS
 from policy.operators_file.claims import Claims
 from policy.operators_file.layout import RuntimeFile, explicit, number, read, resolved
-from policy.operators_file.nodes import plain_meaning
+from policy.operators_file.nodes import BYTE_ORDER_MARK, plain_meaning
 from policy.operators_file.proof import proven
 from policy.operators_file.setting import set_limits
 from policy.operators_file.withdrawing import withdraw
 from policy.operators_file.writing import Wanted
-
-_BYTE_ORDER_MARK: Final = "\ufeff"
 
 
 def claimed(text: str, *, claims: Claims) -> pl.DataFrame:
@@ -39,7 +35,7 @@ def claimed(text: str, *, claims: Claims) -> pl.DataFrame:
     Raises:
         DocumentError: the file cannot be read.
     """
-    file = read(text.removeprefix(_BYTE_ORDER_MARK))
+    file = read(text.removeprefix(BYTE_ORDER_MARK))
     rows = [
         (tenant, limit, number(entry.value))
         for tenant, limits in claims.before.items()
@@ -67,7 +63,7 @@ def edited(text: str, *, claims: Claims, wanted: pl.DataFrame) -> tuple[str, Cla
         DocumentError: the file cannot be read, or cannot be edited without changing more than
             what is ours; names the line and the way out.
     """
-    body = text.removeprefix(_BYTE_ORDER_MARK)
+    body = text.removeprefix(BYTE_ORDER_MARK)
     file, asked = read(body), _by_tenant(wanted)
 
     file, fresh = _with_limits(file, claims=claims, asked=asked)

@@ -146,9 +146,8 @@ def _limits(
 
 
 def _merged(node: Node) -> tuple[Node, ...]:
-    """The mappings that a merge key names, the strongest first."""
-    value = node.target if isinstance(node, AliasNode) else node
-    sources = value.items if isinstance(value, SequenceNode) else (value,)
+    """The mappings that a merge key names, the strongest first; Mimir takes no alias of a list."""
+    sources = node.items if isinstance(node, SequenceNode) else (node,)
     for source in sources:
         _require_mapping(source, what="what << merges", at=node.line)
     return sources

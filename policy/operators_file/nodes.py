@@ -30,6 +30,7 @@ from ruamel.yaml.reader import ReaderError
 
 from policy.document import DocumentError
 
+BYTE_ORDER_MARK: Final = "\ufeff"
 MERGE: Final = "<<"
 
 _DEEPEST: Final = 64  # a runtime file nests five deep; what walks the nodes may then recurse
@@ -142,6 +143,8 @@ def composed(text: str) -> Composed:
     Raises:
         DocumentError: Mimir would refuse it.
     """
+    if text.startswith(BYTE_ORDER_MARK):  # which the parser would skip and not count
+        raise DocumentError("line 1: a second byte order mark at the start; remove it")
     builder = _Builder()
     for event in _events(text):
         builder.take(event)

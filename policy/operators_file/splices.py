@@ -74,10 +74,11 @@ def line_end(text: str, at: int) -> int:
 
 def lines_inserted(text: str, lines: Sequence[str], *, at: int) -> Splice:
     """The lines, at the beginning of a line or at the end of the text."""
-    end = newline(text)
-    if at == 0 or text[at - 1] in _BREAKS:
-        return Splice(at, at, "".join(line + end for line in lines))
-    return Splice(at, at, "".join(end + line for line in lines))
+    end = text[_without_break(text, at) : at]
+    if at == 0 or end:
+        # In a file of mixed line ends: as the line before, whose end may go with ours again.
+        return Splice(at, at, "".join(line + (end or newline(text)) for line in lines))
+    return Splice(at, at, "".join(newline(text) + line for line in lines))
 
 
 def after_entry(text: str, entry: Entry) -> int:
@@ -127,7 +128,7 @@ def _lines_cut(text: str, entry: Entry, *, end: int) -> Splice:
 def _without_break(text: str, at: int) -> int:
     if text.endswith("\r\n", 0, at):
         return at - 2
-    return at - 1 if text[at - 1] in _BREAKS else at
+    return at - 1 if at > 0 and text[at - 1] in _BREAKS else at
 
 
 def added_in_braces(text: str, mapping: MappingNode, items: Sequence[str]) -> Splice:

@@ -91,6 +91,12 @@ CASES = [
         ),
     ),
     Case(
+        name="mixed line ends, and none of the last",
+        file="overrides:\n  a:\n    burst: 7\r\nm: 1",
+        rows=(RATE_5,),
+        edited="overrides:\n  a:\n    burst: 7\r\n    rate: 5\r\nm: 1",
+    ),
+    Case(
         name="a file whose last line has no end gets none",
         file="overrides:\n  a:\n    burst: 7",
         rows=(RATE_5, ("a", "series", 6.0), NEW_T),

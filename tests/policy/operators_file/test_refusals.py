@@ -21,6 +21,7 @@ OF_A = Claims(before={"a": {"rate": "1"}}, tenants=frozenset())
         ("overrides:\n\ta: {}\n", "line 2: no YAML that Mimir reads: found character that cannot"),
         ("m: 1\no: \x00\n", "line 2: no YAML that Mimir reads: control characters"),
         ("m: \ud800\n", "no YAML that Mimir reads: .*surrogates"),
+        ("\ufeff\ufeffm: 1\n", "line 1: a second byte order mark at the start; remove it"),
         ("m: 1\n---\nm: 1\n", "line 2: a second document, .* keep one"),
         ("m: *x\n", r"line 1: \*x names no anchor that is complete before it; write the value"),
         ("m: &x\n  n: *x\n", r"line 2: \*x names no anchor that is complete before it"),
@@ -66,6 +67,7 @@ def test_a_file_that_is_not_edited_is_named_with_its_line_and_the_way_out(
             "line 2: others use the limits of this tenant by an anchor, .*; indent them by two",
         ),
         ("overrides:\n  a: {<<: [5]}\n", "line 2: what << merges must be a mapping of limits"),
+        ("m: &m [{}]\noverrides: {a: {<<: *m}}\n", "line 2: what << merges must be a mapping of"),
     ],
 )
 def test_an_entry_that_cannot_be_edited_is_named_with_its_line_and_the_way_out(
