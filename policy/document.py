@@ -51,7 +51,7 @@ def render(limits: pl.DataFrame) -> bytes:
 
     lines = (
         limits.sort("tenant", "limit")
-        .with_columns(line=pl.concat_str(pl.lit("    "), "limit", pl.lit(": "), _number()))
+        .with_columns(line=pl.concat_str(pl.lit("    "), "limit", pl.lit(": "), number_text()))
         .group_by("tenant", maintain_order=True)
         .agg(pl.col("line").str.join("\n"))
         .select(pl.concat_str(pl.lit("  "), _quoted(), pl.lit(":\n"), "line").str.join("\n"))
@@ -81,7 +81,8 @@ def digest(document: bytes) -> str:
     return hashlib.sha256(document).hexdigest()
 
 
-def _number() -> pl.Expr:
+def number_text() -> pl.Expr:
+    """The column `value` as it is written: a whole number without a point."""
     value = pl.col("value")
     whole = (value == value.floor()) & (value.abs() < _WHOLE_BELOW)
     as_integer = pl.when(whole).then(value).cast(pl.Int64).cast(pl.String)
