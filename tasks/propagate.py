@@ -92,10 +92,8 @@ def roll_out(*, revision: int, settings: Settings) -> list[str]:
         settings: which workloads, in the namespace of Mimir's pods.
     """
     if not settings.mimir.rollout_components:
-        return [
-            "mimir.triggerRollout is true and mimir.rolloutComponents names nothing: nothing is "
-            "restarted, and nothing has to be"
-        ]
+        named = "mimir.triggerRollout is true and mimir.rolloutComponents names nothing"
+        return [f"{named}: nothing is restarted, and nothing has to be"]
     namespace = settings.metrics_discovery.namespace
     annotations = {REVISION: str(revision)}
     part = {"spec": {"template": {"metadata": {"annotations": annotations}}}}

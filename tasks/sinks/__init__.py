@@ -41,6 +41,13 @@ def _configmap(settings: Settings) -> Sink:
     return ConfigMapSink(_place(settings), key=chosen.key, compression=chosen.compression)
 
 
+def _in_place(settings: Settings) -> Sink:
+    from tasks.sinks.configmap_in_place import InPlaceSink  # noqa: PLC0415 - it imports urllib3
+
+    chosen = settings.publish.config_map
+    return InPlaceSink(_place(settings), key=chosen.key, compression=chosen.compression)
+
+
 def _place(settings: Settings) -> Place:
     from tasks.config_map import Place  # noqa: PLC0415 - it imports urllib3
 
@@ -69,6 +76,7 @@ def _git(settings: Settings) -> Sink:
 SINKS: Final[Mapping[str, Callable[[Settings], Sink]]] = {
     "file": _file,
     "configmap": _configmap,
+    "configmap-in-place": _in_place,
     "http": _http,
     "cortex-api": _cortex_api,
     "git": _git,

@@ -25,7 +25,7 @@ _WRITER: Final = "mimir-limit-optimizer/writer"
 _EPOCH: Final = "mimir-limit-optimizer/epoch"
 _PAUSED: Final = "mimir-limit-optimizer/paused"
 # The kubelet refreshes a volume within two minutes, and Mimir looks every ten seconds.
-_ARRIVES_WITHIN: Final = timedelta(minutes=3)
+ARRIVES_WITHIN: Final = timedelta(minutes=3)
 _KIB: Final = 1024
 
 Compression = Literal["plain", "gzip"]
@@ -49,7 +49,7 @@ class ConfigMapSink:
     @property
     def arrives_within(self) -> timedelta:
         """The kubelet's two minutes, Mimir's ten seconds, and some to be slow."""
-        return _ARRIVES_WITHIN
+        return ARRIVES_WITHIN
 
     def describe(self) -> str:
         """The ConfigMap and its key."""

@@ -12,6 +12,7 @@ from kmock import RawHandler
 
 from flows.optimize import optimize
 from flows.protect import protect
+from flows.rollback import rollback
 from flows.writing import release_pen
 from policy.document import parse
 from policy.errors import Conflict, OptimizerError, RetriableError
@@ -264,3 +265,28 @@ async def test_pods_are_touched_with_each_change_and_workloads_restarted_with_ea
     assert (before, written) == (0, 0)
     assert "mimir-querier is restarted for revision 2" in confirmed
     assert way.api.writes("deployments") == 1
+
+
+async def test_in_place_the_loop_closes_and_theirs_stays(way: Way) -> None:
+    """Their own file holds both; a rollback gives back exactly what stood there."""
+    theirs = "# theirs\noverrides:\n  bursty-1:\n    ingestion_rate: 10000  # agreed\n"
+    way.world.tree = {
+        **way.world.tree,
+        "publish": {"sink": "configmap-in-place", "configMap": {"key": KEY}},
+    }
+    way.api.put(CONFIG_MAP, data={KEY: theirs})
+
+    await way.begin()
+    published = way.document()
+    written = way.api.writes("configmaps")
+    for cycle in range(10):
+        await way.run(optimize if cycle % 5 == 4 else protect)
+    quiet = way.api.writes("configmaps")
+    await rollback.fn(1, reason="a test", by="anna")  # type: ignore[misc]
+
+    assert way.world.revisions()[:2] == [("found", "confirmed"), ("optimizer", "confirmed")]
+    assert published is not None
+    assert published != theirs
+    assert "# agreed" in published
+    assert quiet == written
+    assert way.document() == theirs
