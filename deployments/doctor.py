@@ -17,6 +17,7 @@ import polars as pl
 from deployments.checks.check import Check, failed
 from deployments.checks.here import check_history, check_packages, check_settings, check_sink
 from deployments.checks.mimir import check_mimir
+from deployments.checks.permissions import check_permissions
 from deployments.checks.ports import check_endpoint, check_prefect
 from deployments.checks.promql import check_promql
 from deployments.output import Column, Format, show
@@ -43,18 +44,21 @@ async def examine(config: Path | None, *, environ: Mapping[str, str]) -> list[Ch
             check_packages(),
             failed("settings", "; ".join(str(refusal).splitlines()), mend=mend),
         ]
-    history, endpoint, prefect, mimir, promql = await asyncio.gather(
+    history, endpoint, prefect, mimir, promql, permissions = await asyncio.gather(
         asyncio.to_thread(check_history, settings.storage.url),
         check_endpoint(settings),
         check_prefect(settings, environ=environ),
         check_mimir(settings),
         check_promql(settings),
+        check_permissions(settings),
     )
+    sink = await asyncio.to_thread(check_sink, settings)
     return [
         check_packages(),
         check_settings(settings, config=config),
         history,
-        check_sink(settings),
+        sink,
+        *permissions,
         endpoint,
         prefect,
         *mimir,

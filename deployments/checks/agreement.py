@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Final
 
 import httpx
 import polars as pl
 
 from deployments.checks.check import Check, ok, skipped, warning
-from policy.document import parse
 from policy.effective import EVERYONE
-from policy.errors import ConfigError, OptimizerError
+from policy.errors import OptimizerError
 from policy.exporter import exported_limits
 from policy.figures import figure
 from policy.scrape import Scrape
@@ -24,17 +22,17 @@ TENANTS_ASKED: Final = 20  # each is a request of its own; one that lags shows i
 
 
 async def check_agreement(
-    path: Path,
+    ours: pl.DataFrame | None,
     *,
     seen: Scrape,
     client: httpx.AsyncClient,
     overrides: pl.DataFrame | OptimizerError,
     defaults: Mapping[str, float] | OptimizerError,
 ) -> Check:
-    """Compare what the runtime configuration, the API, the exporter and our file say.
+    """Compare what the runtime configuration, the API, the exporter and our document say.
 
     Args:
-        path: our runtime file.
+        ours: LIMITS of our document; None where there is none.
         seen: the newest scrape.
         client: of tasks.http.
         overrides: LIMITS of `/runtime_config`, or why it told none.
@@ -45,7 +43,7 @@ async def check_agreement(
         told_by_file(overrides, defaults),
         by_api,
         exported_limits(seen.readings),
-        _by_document(path),
+        None if ours is None or ours.is_empty() else told_by_us(ours),
     )
     return judged([one for one in sources if one])
 
@@ -83,13 +81,3 @@ async def _by_api(
         return await told_by_api(seen.urls, tenants=tenants, client=client)
     except OptimizerError:
         return None
-
-
-def _by_document(path: Path) -> Told | None:
-    try:
-        limits = parse(path.read_bytes())
-    except (OSError, ConfigError):
-        return None  # the check of the sink tells
-    if limits.is_empty():
-        return None
-    return told_by_us(limits)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from deployments.checks.check import Check, failed, ok, skipped, warning
-from deployments.checks.sink_reads import check_reading
+from deployments.checks.sink_reads import KEPT_IN_A_FILE, check_reading
 from deployments.document import DOCUMENT_PATH
 from policy.document import parse
 from policy.errors import ConfigError, OptimizerError
@@ -22,7 +22,6 @@ from storage.client import running_server
 from tasks.sinks import PROD, SINKS
 
 LEAST_PYTHON: Final = (3, 11)
-KEPT_IN_A_FILE: Final = ("file", "http")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

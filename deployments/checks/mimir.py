@@ -14,6 +14,7 @@ from deployments.checks.check import Check, failed, ok, skipped, warning
 from deployments.checks.discovery import find_pods
 from deployments.checks.in_force import NAME as IN_FORCE
 from deployments.checks.in_force import check_in_force
+from deployments.checks.sink_reads import our_document
 from policy import scrape as families
 from policy.clocks import MEND, SKEWED_SECONDS, skew
 from policy.errors import ConfigError, OptimizerError
@@ -45,6 +46,7 @@ async def check_mimir(settings: Settings) -> list[Check]:
     except ConfigError as refusal:
         mend = "correct the settings that it names; Mimir was not asked"
         return [failed("mimir headers", str(refusal), mend=mend)]
+    ours = await asyncio.to_thread(our_document, settings)
     found, known = await find_pods(settings, clock=_now)
     async with client:
         seen = await scrape(
@@ -59,7 +61,7 @@ async def check_mimir(settings: Settings) -> list[Check]:
             _first(seen.urls, mimir, lambda url: build_version(url, client=client)),
         )
         agreement = await check_agreement(
-            settings.publish.file.path,
+            ours,
             seen=seen,
             client=client,
             overrides=overrides,
@@ -75,7 +77,7 @@ async def check_mimir(settings: Settings) -> list[Check]:
         _defaults(defaults),
         _version(version),
         agreement,
-        _in_force(settings, overrides=overrides, defaults=defaults),
+        _in_force(ours, overrides=overrides, defaults=defaults),
     ]
 
 
@@ -196,14 +198,14 @@ def _version(answer: str | OptimizerError | None) -> Check:
 
 
 def _in_force(
-    settings: Settings,
+    ours: pl.DataFrame | None,
     *,
     overrides: pl.DataFrame | OptimizerError,
     defaults: dict[str, float] | OptimizerError,
 ) -> Check:
     if isinstance(overrides, OptimizerError) or isinstance(defaults, OptimizerError):
         return skipped(IN_FORCE, "Mimir does not show its limits")
-    return check_in_force(settings.publish.file.path, overrides=overrides, defaults=defaults)
+    return check_in_force(ours, overrides=overrides, defaults=defaults)
 
 
 async def _first(

@@ -4,12 +4,32 @@ from __future__ import annotations
 
 from typing import Final
 
+import polars as pl
+
 from deployments.checks.check import Check, failed, ok, warning
 from policy.document import parse
-from policy.errors import ConfigError, RetriableError
+from policy.errors import ConfigError, OptimizerError, RetriableError
+from policy.settings import Settings
+from tasks.sinks import PROD, SINKS
 from tasks.sinks.base import Sink
 
 NAME: Final = "sink"
+KEPT_IN_A_FILE: Final = ("file", "http")
+
+
+def our_document(settings: Settings) -> pl.DataFrame | None:
+    """LIMITS of the document that stands; None where it cannot be read, or must not be.
+
+    In a dry run only a file is read, which needs no right of ours in the cluster.
+    """
+    kind = settings.publish.sink
+    if kind not in SINKS or (kind not in KEPT_IN_A_FILE and settings.mode != PROD):
+        return None
+    try:
+        document = SINKS[kind](settings).read().document
+        return None if document is None else parse(document)
+    except OptimizerError:
+        return None  # the check of the sink tells
 
 
 def check_reading(sink: Sink, *, kind: str) -> Check:
