@@ -38,7 +38,8 @@ def check_in_force(
     return warning(
         NAME,
         f"{other.height} of {ours.height} limits of our document are not in force: "
-        f"{first['limit']} of {first['tenant']} is {figure(first['seen'])}, not {figure(first['value'])}",
+        f"{first['limit']} of {first['tenant']} is {figure(first['seen'])}, "
+        f"not {figure(first['value'])}",
         mend="wait for a reload period; then: name our file last in -runtime-config.file, "
         "by the path under which Mimir sees it",
     )
