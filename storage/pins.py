@@ -1,7 +1,6 @@
 """Pin and unpin from any process, whether the owner of the history runs or not.
 
-`storage.client.query` takes whole statements without parameters, so what a person typed is
-written as a literal here, and only here. The pin and its audit entry are one transaction. Two
+What a person typed is written as a literal. The pin and its audit entry are one transaction. Two
 people at once: one of them is refused and asked to try again, so a limit never has two pins.
 """
 
@@ -11,11 +10,13 @@ import json
 from datetime import datetime
 from typing import Final
 
+from policy.audit import Category
 from policy.pins import LAYER, Pin
 from storage.client import query
 from storage.errors import StorageError
+from storage.literals import literal
 
-CATEGORY: Final = "operator"
+CATEGORY: Final[Category] = "user"
 
 # Every pin writes this one row, so that of two at the same time one fails.
 TURN: Final = "insert or replace into watermarks values ('pinned', {at}::timestamptz)"
@@ -119,8 +120,7 @@ def unpin(
 
 def _write(url: str, statements: list[str], *, told: dict[str, str | None]) -> None:
     literals = {
-        name: _literal(text)
-        for name, text in {**told, "layer": LAYER, "category": CATEGORY}.items()
+        name: literal(text) for name, text in {**told, "layer": LAYER, "category": CATEGORY}.items()
     }
     sql = "; ".join(["begin", *(each.format_map(literals) for each in statements), "commit"])
     try:
@@ -135,8 +135,3 @@ def _write(url: str, statements: list[str], *, told: dict[str, str | None]) -> N
 
 def _told(details: dict[str, object]) -> str:
     return json.dumps(details, ensure_ascii=False)
-
-
-def _literal(text: str | None) -> str:
-    """The text as SQL: nothing but the quote means anything within quotes."""
-    return "null" if text is None else f"'{text.replace(chr(39), chr(39) * 2)}'"

@@ -48,7 +48,7 @@ def word(**told: object) -> Pin:
 
 
 def entries(database: Database) -> list[tuple[Any, ...]]:
-    found = read_audit(database, since=NOON - timedelta(days=1), category="operator")
+    found = read_audit(database, since=NOON - timedelta(days=1), category="user")
     return found.reverse().select("component", "action", "tenant", "actor", "success").rows()
 
 
