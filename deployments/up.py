@@ -43,6 +43,7 @@ from deployments.simulation import (
 from flows.vitals import Vitals
 from policy.errors import ConfigError
 from policy.settings import Settings
+from storage.audit_retention import forget_audit
 from storage.database import Database
 from storage.origin import claim
 from storage.serve import serving
@@ -84,6 +85,8 @@ class Up:
             stack.callback(end_children, self.children, timeout_seconds=END_SECONDS)
             database = stack.enter_context(Database.open(settings.storage.url, clock=self.clock))
             claim(database, simulated=self.simulation is not None, at=self.clock())
+            if settings.audit_log.storage_type == "memory":
+                forget_audit(database, but_waiting=settings.audit_log.file is not None)
             refuse_taken_port(settings.server.host, settings.server.port, key="server.port")
             stack.enter_context(self._endpoint(source))
             if self.simulation:
@@ -148,6 +151,7 @@ class Up:
             clock=self.clock,
             telemetry=self.telemetry,
             vitals=self.vitals,
+            settings_problem=lambda: source.problem,
             simulated=self.simulation is not None,
         )
         await resident.register()
