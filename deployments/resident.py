@@ -48,6 +48,7 @@ class Resident:
         clock: Callable[[], datetime],
         telemetry: Telemetry,
         vitals: Vitals,
+        settings_problem: Callable[[], str | None] = lambda: None,
         simulated: bool = False,
     ) -> None:
         self._clock = clock
@@ -57,6 +58,7 @@ class Resident:
             clock=clock,
             telemetry=telemetry,
             vitals=vitals,
+            settings_problem=settings_problem,
             simulated=simulated,
         )
         self._lanes: dict[UUID, Lane] = {}

@@ -11,6 +11,7 @@ from typing import Final
 
 import polars as pl
 
+from flows.auditing import note_refusal
 from flows.in_force import operator_limits
 from flows.runtime import Run, Runtime
 from flows.takeover import take_over
@@ -69,6 +70,7 @@ async def publish_layers(runtime: Runtime, run: Run, settings: Settings) -> Publ
             runtime.memory.before = Before(
                 revision=publication.revision, hashes=hashes, refusing=refusing
             )
+    note_refusal(runtime, run, settings, publication)
     again = publication.outcome in {"nothing", "would"}
     runtime.memory.planned = (ground, publication) if again else None
     _count(runtime, publication)

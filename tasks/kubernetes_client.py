@@ -7,14 +7,15 @@ steps of the flows do that. What it refuses becomes one sentence without a secre
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from policy.errors import ConfigError
+from policy.errors import ConfigError, RetriableError
 
 if TYPE_CHECKING:
-    from kubernetes.client import ApiClient
+    from kubernetes.client import ApiClient, CoreV1Api
 
 UNAUTHORIZED: Final = 401
 FORBIDDEN: Final = 403
@@ -53,6 +54,34 @@ def api_client(kubeconfig: Path | None) -> ApiClient:
     except Exception as error:  # noqa: BLE001 - it parses a file; its words may hold a secret
         raise _no_credentials(kubeconfig, why=type(error).__name__) from None
     return client.ApiClient(configuration)
+
+
+def asked(ask: Callable[[CoreV1Api], object], *, kubeconfig: Path | None) -> tuple[int, bytes]:
+    """Status and body of one raw answer, whatever the status.
+
+    Args:
+        ask: puts the question, with `_preload_content=False` and a time-out.
+        kubeconfig: of the cluster; None is the one that we run in.
+
+    Raises:
+        ConfigError: there are no credentials.
+        RetriableError: there was no whole answer.
+    """
+    import urllib3  # noqa: PLC0415 - comes with the client
+    from kubernetes.client import (  # noqa: PLC0415 - slow, and needed in a cluster only
+        ApiException,
+        CoreV1Api,
+    )
+
+    try:
+        answer: Any = ask(CoreV1Api(api_client(kubeconfig)))
+        return int(answer.status), bytes(answer.data)
+    except ApiException as refusal:
+        body = refusal.body or b""
+        return refusal.status or 0, body.encode() if isinstance(body, str) else bytes(body)
+    except urllib3.exceptions.HTTPError as error:
+        reason = getattr(error, "reason", error)
+        raise RetriableError(unreachable(reason)) from error
 
 
 def overloaded(status: int) -> bool:
