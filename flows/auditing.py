@@ -77,7 +77,7 @@ def note_refusal(runtime: Runtime, run: Run, settings: Settings, publication: Pu
 
 
 def turned_holds(
-    runtime: Runtime, run: Run, *, held: pl.DataFrame, known: pl.DataFrame
+    runtime: Runtime, run: Run, *, held: pl.DataFrame, known: pl.DataFrame, on: bool
 ) -> list[AuditEntry]:
     """The entries of the tenants that are held from now on, or no longer.
 
@@ -86,11 +86,15 @@ def turned_holds(
         run: the run that holds them.
         held: LAYERS of the breaker from now on.
         known: LAYERS of the breaker until now.
+        on: whether the breaker holds anybody.
     """
     before = runtime.memory.held
     if before is None:
         before = frozenset(known["tenant"])
-    return list(holds_turned(held, before=before, run_id=run.run_id, at=runtime.clock()))
+    why = "the blast is over" if on else "the breaker is off"
+    return list(
+        holds_turned(held, before=before, why_released=why, run_id=run.run_id, at=runtime.clock())
+    )
 
 
 def keep_within(runtime: Runtime, run: Run, settings: Settings) -> None:

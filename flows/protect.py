@@ -180,7 +180,7 @@ async def hold_blasts(
         note(runtime, settings, blasts_turned(blasts, before=before, run_id=run.run_id, at=now))
     known = read_layers(runtime.database, now=now).filter(pl.col("layer") == "breaker")
     wanted = breaker_words(runtime, settings, blasts=blasts, known=known) if on else empty(LAYERS)
-    entries = allowed(settings, turned_holds(runtime, run, held=wanted, known=known))
+    entries = allowed(settings, turned_holds(runtime, run, held=wanted, known=known, on=on))
     if wanted.equals(known):
         append_audit(runtime.database, entries)
     else:

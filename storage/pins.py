@@ -6,7 +6,6 @@ people at once: one of them is refused and asked to try again, so a limit never 
 
 from __future__ import annotations
 
-import json
 from datetime import datetime
 from typing import Final
 
@@ -30,12 +29,23 @@ SAY: Final = """
         {value}::double as value, {reason} as reason, {evidence} as evidence,
         {at}::timestamptz as written_at, {until}::timestamptz as expires_at
 """
+# Before the pin that it replaces is forgotten: that is what was there before.
 NOTE: Final = """
     insert into audit by name
     select
         {at}::timestamptz as "at", {category} as category, {layer} as component,
         {action} as action, {tenant} as tenant, {actor} as actor, true as success,
-        {details}::json as details
+        json_object(
+            'limit', {limit},
+            'before', (
+                select any_value(value) from layers
+                where layer = {layer} and tenant = {tenant} and "limit" = {limit}
+                  and (expires_at is null or expires_at > {at}::timestamptz)
+            ),
+            'after', {value}::double,
+            'reason', {reason},
+            'until', {until}
+        ) as details
 """
 NOTE_IF_PINNED: Final = f"""{NOTE}
     where exists (
@@ -56,18 +66,12 @@ def pin(url: str, word: Pin, *, audit: bool = True) -> None:
     Raises:
         StorageError: the history cannot be reached or written, or somebody pins at this moment.
     """
-    details: dict[str, object] = {
-        "limit": word.limit,
-        "value": word.value,
-        "reason": word.reason,
-    }
-    until = word.until.isoformat() if word.until else None
     _write(
         url,
-        [TURN, FORGET, SAY, *([NOTE] if audit else [])],
+        [TURN, *([NOTE] if audit else []), FORGET, SAY],
         told={
             "at": word.since.isoformat(),
-            "until": until,
+            "until": word.until.isoformat() if word.until else None,
             "tenant": word.tenant,
             "limit": word.limit,
             "value": repr(word.value),
@@ -75,7 +79,6 @@ def pin(url: str, word: Pin, *, audit: bool = True) -> None:
             "evidence": word.evidence(),
             "actor": word.by,
             "action": "pin",
-            "details": _told(details | {"until": until}),
         },
     )
 
@@ -113,7 +116,9 @@ def unpin(
             "limit": limit,
             "actor": by,
             "action": "unpin",
-            "details": _told({"limit": limit, "reason": reason}),
+            "value": None,
+            "until": None,
+            "reason": reason,
         },
     )
 
@@ -131,7 +136,3 @@ def _write(url: str, statements: list[str], *, told: dict[str, str | None]) -> N
                 "somebody else pins or unpins at this moment, and nothing was changed; try again"
             ) from refusal
         raise
-
-
-def _told(details: dict[str, object]) -> str:
-    return json.dumps(details, ensure_ascii=False)

@@ -187,13 +187,14 @@ def lowerings_reverted(decisions: pl.DataFrame, *, run_id: str, flow: str) -> li
 
 
 def holds_turned(
-    held: pl.DataFrame, *, before: frozenset[str], run_id: str, at: datetime
+    held: pl.DataFrame, *, before: frozenset[str], why_released: str, run_id: str, at: datetime
 ) -> Iterator[AuditEntry]:
     """One entry per tenant that the breaker holds from now on, or no longer.
 
     Args:
         held: LAYERS of the breaker.
         before: the tenants that it held in the look before.
+        why_released: said of those that it no longer holds.
         run_id: of the run.
         at: when, aware UTC.
     """
@@ -211,7 +212,8 @@ def holds_turned(
             at=at,
         )
     for tenant in sorted(before - now_held):
-        yield _blast(tenant, action="tenant_released", details={}, run_id=run_id, at=at)
+        details = {"reason": why_released}
+        yield _blast(tenant, action="tenant_released", details=details, run_id=run_id, at=at)
 
 
 def blasts_turned(
@@ -230,7 +232,8 @@ def blasts_turned(
         details = {"reason": because[tenant]}
         yield _blast(tenant, action="blast_began", details=details, run_id=run_id, at=at)
     for tenant in sorted(before - because.keys()):
-        yield _blast(tenant, action="blast_ended", details={}, run_id=run_id, at=at)
+        details = {"reason": "it asks for what is usual again"}
+        yield _blast(tenant, action="blast_ended", details=details, run_id=run_id, at=at)
 
 
 def settings_changed(

@@ -63,7 +63,8 @@ def test_what_was_typed_comes_back_as_it_was_typed(url: str) -> None:
         details = json.loads(read_audit(database, since=NOON)["details"].item())
         assert details == {
             "limit": "ingestion_rate",
-            "value": 0.1,
+            "before": None,
+            "after": 0.1,
             "reason": NASTY,
             "until": (NOON + timedelta(days=7)).isoformat(),
         }
