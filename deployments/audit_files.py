@@ -48,7 +48,7 @@ def refuse_other_kinds(path: Path) -> None:
 
 
 def write_entries(entries: pl.DataFrame, path: Path) -> None:
-    """Put the entries (AUDIT) in the place of the file, whole or not at all.
+    """Put the entries (AUDIT) in the place of the file, whole or not at all, readable by us alone.
 
     Raises:
         ConfigError: the file cannot be written, or its ending names no kind.

@@ -86,9 +86,7 @@ def append_audit(database: Database, entries: Sequence[AuditEntry]) -> None:
     frame = pl.DataFrame(
         {
             name: [
-                json.dumps(_finite(entry.details), default=str)
-                if name == "details"
-                else getattr(entry, name)
+                _as_json(entry.details) if name == "details" else getattr(entry, name)
                 for entry in entries
             ]
             for name in AUDIT.names()
@@ -156,6 +154,11 @@ def read_audit(
         {"since": since, "tenant": tenant, "category": category, "newest": newest},
         schema=AUDIT,
     )
+
+
+def _as_json(details: Mapping[str, object]) -> str:
+    text = json.dumps(_finite(details), default=str, ensure_ascii=False)
+    return text.encode(errors="replace").decode()  # half a character cannot be kept
 
 
 def _finite(value: object) -> object:

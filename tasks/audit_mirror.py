@@ -79,7 +79,10 @@ def fitting(lines: Iterable[str]) -> str:
     kept: list[str] = []
     size = 0
     for line in lines:
-        size += len(line.encode()) + 1
+        needed = len(line.encode()) + 1
+        if needed > MOST_BYTES:
+            continue  # it is in the history, and would hide all the others here
+        size += needed
         if size > MOST_BYTES:
             break
         kept.append(f"{line}\n")

@@ -88,7 +88,7 @@ def audit(  # noqa: PLR0913, PLR0917 - the options of a command line
         off = "" if settings.audit_log.enabled else "; auditLog.enabled is false"
         say(f"nothing of that was entered{off}")
     if export is not None:
-        write_entries(found, export)
+        write_entries(found.reverse(), export)
         say(f"{found.height:,} entries in {export}")
         return
     show(_parsed(found), form=output, columns=COLUMNS, table=_told(found))
