@@ -85,8 +85,7 @@ class Up:
             stack.callback(end_children, self.children, timeout_seconds=END_SECONDS)
             database = stack.enter_context(Database.open(settings.storage.url, clock=self.clock))
             claim(database, simulated=self.simulation is not None, at=self.clock())
-            if settings.audit_log.storage_type == "memory":
-                forget_audit(database, but_waiting=settings.audit_log.file is not None)
+            forget_earlier(database, settings)
             refuse_taken_port(settings.server.host, settings.server.port, key="server.port")
             stack.enter_context(self._endpoint(source))
             if self.simulation:
@@ -179,6 +178,12 @@ class Up:
             yield
         finally:
             endpoint.stop()
+
+
+def forget_earlier(database: Database, settings: Settings) -> None:
+    """Forget the audit of the process before, where it was to live in memory only."""
+    if settings.audit_log.storage_type == "memory":
+        forget_audit(database, but_waiting=settings.audit_log.file is not None)
 
 
 def _data_folder(settings: Settings) -> Path:

@@ -172,7 +172,13 @@ def test_unpin_says_what_holds_again() -> None:
         ("user", "pin", "anna"),
         ("user", "unpin", "anna"),
     ]
-    assert json.loads(audit["details"][1]) == {"limit": SERIES, "reason": "over"}
+    assert json.loads(audit["details"][1]) == {
+        "limit": SERIES,
+        "before": 70_000.0,
+        "after": None,
+        "reason": "over",
+        "until": None,
+    }
 
 
 @pytest.mark.usefixtures("url")
