@@ -33,6 +33,8 @@ from tasks.publish import Publication
 # Each write is a new copy of up to 900 KiB in etcd.
 MIRRORED_EVERY: Final = timedelta(minutes=1)
 
+_ONE_ENTRY_BYTES: Final = 1024
+
 _log = logging.getLogger(__name__)
 
 
@@ -101,10 +103,11 @@ def keep_within(runtime: Runtime, run: Run, settings: Settings) -> None:
     """Let the oldest entries go at once where there are far too many; told each time."""
     log = settings.audit_log
     most = Kept(entries=log.max_entries, bytes=log.max_size)
-    if measure_audit(runtime.database).share_of(most) < log.emergency_threshold:
+    if measure_audit(runtime.database).share_of(most) <= log.emergency_threshold:
         return
     with runtime.database.transaction():
-        room = Kept(entries=most.entries - log.enabled, bytes=most.bytes)
+        # Room for the entry that tells it.
+        room = Kept(entries=most.entries - 1, bytes=most.bytes - _ONE_ENTRY_BYTES)
         gone = trim_audit(runtime.database, most=room)
         dropped = entries_dropped(gone, run_id=run.run_id, at=runtime.clock())
         note(runtime, settings, [dropped])

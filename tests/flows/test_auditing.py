@@ -452,9 +452,9 @@ async def test_far_too_many_entries_go_at_once_and_that_is_told(
     monkeypatch.setattr(logging.getLogger("flows"), "propagate", True)
     world = new_world(tree={"mode": "dry-run", "auditLog": {"maxEntries": 100}})
     await world.run(protect)
-    append_audit(world.database, [somebody_s(world)] * 119)
+    append_audit(world.database, [somebody_s(world)] * 120)
     await world.run(optimize, after=INTERVAL)
-    assert len(entries(world)) == 119, "119 % is no emergency"
+    assert len(entries(world)) == 120, "120 % is no emergency yet"
 
     append_audit(world.database, [somebody_s(world)])
     for _ in range(2):
@@ -462,10 +462,23 @@ async def test_far_too_many_entries_go_at_once_and_that_is_told(
 
     assert len(entries(world)) == 100
     (dropped,) = entries(world, "entries_dropped")
-    assert dropped["details"]["entries"] == 21
-    assert metric(world, "entries_dropped_total") == 21
+    assert dropped["details"]["entries"] == 22
+    assert metric(world, "entries_dropped_total") == 22
     said = [text for text in caplog.messages if "the audit log was too full" in text]
     assert len(said) == 1
+
+
+async def test_where_nothing_above_the_whole_is_borne_one_emergency_does_not_bring_the_next(
+    new_world: NewWorld,
+) -> None:
+    tight = {"maxEntries": 10, "maxSize": "1MiB", "emergencyThreshold": 100}
+    world = new_world(tree={"mode": "dry-run", "auditLog": tight})
+    append_audit(world.database, [somebody_s(world, text="x" * 200_000)] * 11)
+
+    for _ in range(3):
+        await world.run(optimize, after=INTERVAL)
+
+    assert len(entries(world, "entries_dropped")) == 1
 
 
 async def test_entries_that_take_too_much_are_an_emergency_too(new_world: NewWorld) -> None:
