@@ -16,6 +16,7 @@ from typing import Annotated, Any, Final
 import typer
 from typer.core import TyperGroup
 
+from deployments.commands.audit import audit
 from deployments.commands.backtest import backtest
 from deployments.commands.cardinality import cardinality_of
 from deployments.commands.config import config_commands
@@ -117,6 +118,7 @@ app.command(rich_help_panel=LOOKING)(whatif)
 app.command(rich_help_panel=LOOKING)(backtest)
 app.command(rich_help_panel=LOOKING)(diff)
 app.command(rich_help_panel=LOOKING)(history)
+app.command(rich_help_panel=LOOKING)(audit)
 app.command(rich_help_panel=LOOKING)(limits)
 app.command("cardinality", rich_help_panel=LOOKING)(cardinality_of)
 app.command(rich_help_panel=LOOKING)(query_log)

@@ -49,6 +49,7 @@ class Resident:
         clock: Callable[[], datetime],
         telemetry: Telemetry,
         vitals: Vitals,
+        settings_problem: Callable[[], str | None] = lambda: None,
         simulated: bool = False,
     ) -> None:
         self._clock = clock
@@ -58,6 +59,7 @@ class Resident:
             clock=clock,
             telemetry=telemetry,
             vitals=vitals,
+            settings_problem=settings_problem,
             simulated=simulated,
         )
         self._lanes: dict[UUID, Lane] = {}

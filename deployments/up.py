@@ -43,6 +43,7 @@ from deployments.simulation import (
 from flows.vitals import Vitals
 from policy.errors import ConfigError
 from policy.settings import Settings
+from storage.audit_retention import forget_audit
 from storage.database import Database
 from storage.origin import claim
 from storage.serve import serving
@@ -84,6 +85,7 @@ class Up:
             stack.callback(end_children, self.children, timeout_seconds=END_SECONDS)
             database = stack.enter_context(Database.open(settings.storage.url, clock=self.clock))
             claim(database, simulated=self.simulation is not None, at=self.clock())
+            forget_earlier(database, settings)
             refuse_taken_port(settings.server.host, settings.server.port, key="server.port")
             stack.enter_context(self._endpoint(source))
             if self.simulation:
@@ -148,6 +150,7 @@ class Up:
             clock=self.clock,
             telemetry=self.telemetry,
             vitals=self.vitals,
+            settings_problem=lambda: source.problem,
             simulated=self.simulation is not None,
         )
         await resident.register()
@@ -175,6 +178,12 @@ class Up:
             yield
         finally:
             endpoint.stop()
+
+
+def forget_earlier(database: Database, settings: Settings) -> None:
+    """Forget the audit of the process before, where it was to live in memory only."""
+    if settings.audit_log.storage_type == "memory":
+        forget_audit(database, but_waiting=settings.audit_log.file is not None)
 
 
 def _data_folder(settings: Settings) -> Path:

@@ -8,6 +8,7 @@ from prefect import flow
 
 from flows.runtime import current
 from flows.sustained import sustained_for
+from storage.audit_retention import Kept
 from storage.holds import drop_ended_holds
 from storage.layers import drop_expired
 from storage.maintenance import RETENTION, apply_retention, checkpoint
@@ -24,7 +25,13 @@ async def maintain() -> None:
         settings = runtime.settings()
         held = sustained_for(settings)
         gone_after = settings.tenant_scoping.gone_after
-        retention = replace(RETENTION, looked_hours=max(RETENTION.looked_hours, gone_after))
+        log = settings.audit_log
+        retention = replace(
+            RETENTION,
+            looked_hours=max(RETENTION.looked_hours, gone_after),
+            audit=log.max_age,
+            most_audit=Kept(entries=log.max_entries, bytes=log.max_size),
+        )
         buckets = await rolled_up(runtime.database, at=now, sustained_for=held)
         expired = drop_expired(runtime.database, now=now)
         drop_ended_holds(runtime.database, now=now)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import polars as pl
 from prefect import flow
 
+from flows.auditing import keep_within
 from flows.deciding import decide
 from flows.in_force import operator_limits
 from flows.publishing import publish_layers, take_stock
@@ -38,6 +39,7 @@ async def optimize() -> None:
         say(optimize_lines(news, decisions=decisions))
         publication = await publish_layers(runtime, run, settings)
         say(publication_lines(publication, memory=runtime.memory))
+        keep_within(runtime, run, settings)
         await tell(
             optimize_report(
                 decisions,

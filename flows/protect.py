@@ -8,6 +8,7 @@ from typing import Final
 import polars as pl
 from prefect import flow
 
+from flows.auditing import allowed, hand_out, note, note_settings, turned_holds
 from flows.blasts import blasts_of
 from flows.in_force import limits_in_force, limits_loaded
 from flows.publishing import publish_layers, sink_of
@@ -26,8 +27,10 @@ from policy.settings import Settings
 from policy.signals import BLASTING, DISCARD_SIGNALS, SAMPLES_ASKED
 from policy.tenancy import looked_after
 from policy.tuned import catalogue_of, tuned
+from storage.audit import append_audit
 from storage.layers import read_layers
 from storage.revisions import Revision, newest_revision
+from tasks.audit_entries import blasts_turned
 from tasks.propagate import roll_out
 from tasks.record import record_layer, record_samples
 from tasks.say import say
@@ -42,57 +45,64 @@ NOTED_EVERY: Final = timedelta(minutes=1)
 async def protect() -> None:
     """Collect, hold the limits of tenants that blast, settle the newest revision, publish, tell."""
     runtime = current()
-    with runtime.run("protect") as run:
-        settings = runtime.settings()
-        seen = await look(runtime, settings)
-        previous = earlier(runtime, seen, settings)
-        newest = newest_revision(runtime.database)
-        samples = measure(runtime, seen, settings, previous=previous, newest=newest)
-        await record_samples(
-            samples, database=runtime.database, at=seen.at, note=noteworthy(runtime, samples, seen)
-        )
-        blasts = await hold_blasts(runtime, run, settings, samples=samples)
-        if not blasts.is_empty():
-            marks = marked(blasts, like=samples)
-            await record_samples(marks, database=runtime.database, at=seen.at, note=False)
-        await take_back(
-            runtime, run, settings, samples=samples, in_blast=blasts["tenant"].to_list()
-        )
-        waiting = waiting_revision(newest, now=runtime.clock())
-        sink = sink_of(runtime, settings)
-        if waiting and not await is_writer(runtime, settings, sink=sink):
-            waiting = None  # whoever writes now settles what is theirs
-        settled = waiting and await settle(
-            waiting,
-            seen=seen,
-            settings=settings,
-            sink=sink,
-            before=runtime.memory.before,
-            database=runtime.database,
-            clock=runtime.clock,
-        )
-        if settled:
-            say([settled.line])
-            runtime.telemetry.revisions.labels(settled.outcome).inc()
-            if settled.outcome == "confirmed":
-                runtime.telemetry.revision.set(settled.revision)
-                if settings.mimir.trigger_rollout and sink is not None:
-                    say(await roll_out(revision=settled.revision, settings=settings))
-        using = await resources_now(runtime, settings, seen=seen, previous=previous)
-        publication = await publish_layers(runtime, run, settings)
-        say(publication_lines(publication, memory=runtime.memory))
-        await tell(
-            protect_report(
-                seen,
-                samples=samples,
-                refused=refused(seen, previous, samples=samples),
-                blasts=blasts,
-                resources=using,
-                publication=publication,
-            ),
-            key="protect",
-            description="What the newest look at Mimir saw and did.",
-        )
+    try:
+        with runtime.run("protect") as run:
+            await protect_once(runtime, run)
+    finally:
+        await hand_out(runtime)
+
+
+async def protect_once(runtime: Runtime, run: Run) -> None:
+    """One look at Mimir and what follows from it."""
+    settings = runtime.settings()
+    note_settings(runtime, run, settings)
+    seen = await look(runtime, settings)
+    previous = earlier(runtime, seen, settings)
+    newest = newest_revision(runtime.database)
+    samples = measure(runtime, seen, settings, previous=previous, newest=newest)
+    await record_samples(
+        samples, database=runtime.database, at=seen.at, note=noteworthy(runtime, samples, seen)
+    )
+    blasts = await hold_blasts(runtime, run, settings, samples=samples)
+    if not blasts.is_empty():
+        marks = marked(blasts, like=samples)
+        await record_samples(marks, database=runtime.database, at=seen.at, note=False)
+    await take_back(runtime, run, settings, samples=samples, in_blast=blasts["tenant"].to_list())
+    waiting = waiting_revision(newest, now=runtime.clock())
+    sink = sink_of(runtime, settings)
+    if waiting and not await is_writer(runtime, settings, sink=sink):
+        waiting = None  # whoever writes now settles what is theirs
+    settled = waiting and await settle(
+        waiting,
+        seen=seen,
+        settings=settings,
+        sink=sink,
+        before=runtime.memory.before,
+        database=runtime.database,
+        clock=runtime.clock,
+    )
+    if settled:
+        say([settled.line])
+        runtime.telemetry.revisions.labels(settled.outcome).inc()
+        if settled.outcome == "confirmed":
+            runtime.telemetry.revision.set(settled.revision)
+            if settings.mimir.trigger_rollout and sink is not None:
+                say(await roll_out(revision=settled.revision, settings=settings))
+    using = await resources_now(runtime, settings, seen=seen, previous=previous)
+    publication = await publish_layers(runtime, run, settings)
+    say(publication_lines(publication, memory=runtime.memory))
+    await tell(
+        protect_report(
+            seen,
+            samples=samples,
+            refused=refused(seen, previous, samples=samples),
+            blasts=blasts,
+            resources=using,
+            publication=publication,
+        ),
+        key="protect",
+        description="What the newest look at Mimir saw and did.",
+    )
 
 
 def earlier(runtime: Runtime, seen: Scrape, settings: Settings) -> Scrape | None:
@@ -163,36 +173,58 @@ async def hold_blasts(
     now = runtime.clock()
     rates = samples.filter(pl.col("signal") == SAMPLES_ASKED)
     blasts = blasts_of(rates, runtime=runtime, settings=settings, now=now)
+    before = runtime.memory.blasting
     say(
         f"{tenant}  blast: {because}"
         for tenant, because in blasts.select("tenant", "because").iter_rows()
-        if tenant not in runtime.memory.blasting
+        if tenant not in before
     )
     runtime.memory.blasting = frozenset(blasts["tenant"])
     run.summary["blasting"] = sorted(runtime.memory.blasting)
     breaker = settings.circuit_breaker
     on = settings.mode == "prod" and breaker.enabled and breaker.runtime_enabled
+    if not on:
+        note(runtime, settings, blasts_turned(blasts, before=before, run_id=run.run_id, at=now))
     known = read_layers(runtime.database, now=now).filter(pl.col("layer") == "breaker")
-    if blasts.is_empty() and known.is_empty():
-        return blasts
-    ours = tuned(settings.limits)
-    held = (
-        breaker_layer(
-            blasts,
-            current=limits_in_force(runtime, blasts["tenant"], limits=ours),
-            limits=ours,
-            endless=unlimited_at_zero(catalogue_of(settings.limits)),
-            written_at=now,
-            expires_at=now + HELD_FOR,
+    wanted = breaker_words(runtime, settings, blasts=blasts, known=known) if on else empty(LAYERS)
+    entries = allowed(settings, turned_holds(runtime, run, held=wanted, known=known, on=on))
+    if wanted.equals(known):
+        append_audit(runtime.database, entries)
+    else:
+        await record_layer(
+            wanted, layer="breaker", database=runtime.database, run_id=run.run_id, audit=entries
         )
-        if on
-        else empty(LAYERS)
-    )
-    # What says the same and holds for long enough stays: the document stays as it is, too.
-    lasting = known.filter(pl.col("expires_at") > now + HELD_FOR / 2) if on else empty(LAYERS)
-    new = held.join(lasting, on=["tenant", "limit", "value"], how="anti")
-    kept = known.join(new, on=["tenant", "limit"], how="anti") if on else empty(LAYERS)
-    wanted = pl.concat([kept, new])
-    if not (new.is_empty() and wanted.height == known.height):
-        await record_layer(wanted, layer="breaker", database=runtime.database, run_id=run.run_id)
+    runtime.memory.held = frozenset(wanted["tenant"])
     return blasts
+
+
+def breaker_words(
+    runtime: Runtime, settings: Settings, *, blasts: pl.DataFrame, known: pl.DataFrame
+) -> pl.DataFrame:
+    """LAYERS of the breaker: the limits of those that blast, held where they are.
+
+    What says the same and holds for long enough stays: the document stays as it is, too.
+
+    Args:
+        runtime: the limits in force.
+        settings: which limits are held.
+        blasts: BLASTS of this moment.
+        known: what the breaker says until now.
+    """
+    if blasts.is_empty():
+        return known
+    now = runtime.clock()
+    ours = tuned(settings.limits)
+    held = breaker_layer(
+        blasts,
+        current=limits_in_force(runtime, blasts["tenant"], limits=ours),
+        limits=ours,
+        endless=unlimited_at_zero(catalogue_of(settings.limits)),
+        written_at=now,
+        expires_at=now + HELD_FOR,
+    )
+    lasting = known.filter(pl.col("expires_at") > now + HELD_FOR / 2)
+    new = held.join(lasting, on=["tenant", "limit", "value"], how="anti")
+    if new.is_empty():
+        return known
+    return pl.concat([known.join(new, on=["tenant", "limit"], how="anti"), new])

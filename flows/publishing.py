@@ -11,6 +11,7 @@ from typing import Final
 
 import polars as pl
 
+from flows.auditing import note_refusal
 from flows.drift import see_drift
 from flows.in_force import operator_limits, standing_limits
 from flows.runtime import Run, Runtime
@@ -66,6 +67,7 @@ async def publish_layers(runtime: Runtime, run: Run, settings: Settings) -> Publ
         publication = await _publish(runtime, run, settings, sink=sink)
     if publication.revision is not None:
         await _hurry(runtime, settings, revision=publication.revision)
+    note_refusal(runtime, run, settings, publication)
     _count(runtime, publication)
     run.summary["publish"] = publication.outcome
     return publication

@@ -6,6 +6,7 @@ from collections.abc import Collection
 
 import polars as pl
 
+from flows.auditing import allowed
 from flows.in_force import limits_in_force
 from flows.runtime import Run, Runtime
 from policy.catalogue import unlimited_at_zero
@@ -17,6 +18,7 @@ from policy.signals import PRESSURE_ON
 from policy.tuned import catalogue_of, tuned
 from storage.layers import read_layers
 from storage.moves import lowered
+from tasks.audit_entries import lowerings_reverted
 from tasks.record import record_reverts
 from tasks.say import say
 
@@ -72,6 +74,7 @@ async def take_back(
         database=runtime.database,
         run_id=run.run_id,
         flow=run.flow,
+        audit=allowed(settings, lowerings_reverted(found, run_id=run.run_id, flow=run.flow)),
     )
     run.summary["reverted"] = found.height
     for row in found.iter_rows(named=True):

@@ -23,9 +23,11 @@ from policy.clocks import MEND, Skew, skew
 from policy.errors import ConfigError, OptimizerError
 from policy.scrape import Scrape
 from policy.settings import Settings
+from storage.audit import append_audit
 from storage.database import Database
 from storage.runs import Run as RunRecord
 from storage.runs import record_run
+from tasks.audit_entries import Turn, run_turned
 from tasks.collect import collect
 from tasks.promql import collect_promql
 from tasks.publish import Publication
@@ -71,6 +73,9 @@ class Memory:
         not_before: when the sink may be asked again, where it asked for patience.
         skew: the clocks that differed from ours in the newest look, so that it is said once.
         usual: what is usual for each tenant, and the number of the bucket it was asked for in.
+        held: the tenants that the breaker held in the newest look; None before the first one.
+        mirrored: when the ConfigMap of the audit was last tried, and the state that it then had.
+        settings: those of the newest look, and what was wrong with a change of them.
     """
 
     scrape: Scrape | None = None
@@ -89,6 +94,9 @@ class Memory:
     skew: Skew | None = None
     writer: tuple[object, Writer] | None = None
     not_before: datetime | None = None
+    held: frozenset[str] | None = None
+    mirrored: tuple[datetime, tuple[object, ...]] | None = None
+    settings: tuple[Settings, str | None] | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -107,9 +115,11 @@ class Runtime:
 
     Attributes:
         settings: reads the settings afresh, as of now.
+        settings_problem: what is wrong with the settings as they are written; None: nothing.
         publishing: held while something is published, so that flows publish one at a time.
         simulated: Mimir is the simulator's, and so is the only sink that may be built.
-        failing: why the newest run of a flow failed, by flow; those that worked are not in it.
+        failing: why something failed at its newest try, as a run of a flow, by its name; what
+            worked is not in it.
     """
 
     settings: Callable[[], Settings]
@@ -119,6 +129,7 @@ class Runtime:
     vitals: Vitals
     memory: Memory = field(default_factory=Memory)
     publishing: Lock = field(default_factory=Lock)
+    settings_problem: Callable[[], str | None] = lambda: None
     simulated: bool = False
     failing: dict[str, str] = field(default_factory=dict)
 
@@ -142,20 +153,27 @@ class Runtime:
         finally:
             self._end(run, problem=problem, seconds=perf_counter() - began)
 
-    def _say_once(self, flow: str, *, problem: str | None) -> None:
-        """Report a failure when it begins and when it is over, not at every run in between."""
-        known = self.failing.get(flow)
+    def say_once(self, subject: str, *, problem: str | None) -> Turn | None:
+        """Report a failure when it begins and when it is over, not at every try in between.
+
+        Returns:
+            What was reported; None when nothing was.
+        """
+        known = self.failing.get(subject)
         if problem is not None and problem != known:
-            _log.error("%s failed: %s", flow, problem)
-            self.failing[flow] = problem
-        elif problem is None and known is not None:
-            _log.warning("%s works again", flow)
-            del self.failing[flow]
+            _log.error("%s failed: %s", subject, problem)
+            self.failing[subject] = problem
+            return Turn(works=False, problem=problem)
+        if problem is None and known is not None:
+            _log.warning("%s works again", subject)
+            del self.failing[subject]
+            return Turn(works=True, problem=known)
+        return None
 
     def _end(self, run: Run, *, problem: str | None, seconds: float) -> None:
         outcome = "success" if problem is None else "error"
         now = self.clock()
-        self._say_once(run.flow, problem=problem)
+        turn = self.say_once(run.flow, problem=problem)
         self.vitals.ended(run.flow, at=now, problem=problem)
         self.telemetry.reconciles.labels(run.flow, outcome).inc()
         self.telemetry.reconcile_seconds.labels(run.flow).observe(seconds)
@@ -173,10 +191,19 @@ class Runtime:
             summary=summary,
         )
         try:
-            record_run(self.database, record)
+            with self.database.transaction():
+                record_run(self.database, record)
+                if turn and self._audits():
+                    append_audit(self.database, [run_turned(turn, record=record, at=now)])
         except OptimizerError as exc:
             # The run's own end is what counts: a full disk must not hide why it failed.
             _log.warning("the run of %s was not recorded: %s", run.flow, exc)
+
+    def _audits(self) -> bool:
+        try:
+            return self.settings().audit_log.enabled
+        except OptimizerError:
+            return False  # the run may have failed for that: nobody allowed an entry
 
 
 async def look(runtime: Runtime, settings: Settings) -> Scrape:

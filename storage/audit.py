@@ -1,15 +1,20 @@
-"""Who did what to whom, and whether it worked. Entries are appended, never changed."""
+"""Who did what to whom, and whether it worked.
+
+Entries are appended and never changed; only that they were exported is noted beside them.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 import polars as pl
 
+from policy.audit import Category
 from policy.frames import UTC_TIME
 from storage.database import Database, read_frame, write_frame
 
@@ -36,6 +41,26 @@ NOTE: Final = """
         {action} as action, nullif({tenant}, '') as tenant, {actor} as actor, true as success,
         {details}::json as details
 """
+NOT_EXPORTED: Final = """
+    select rowid as entry, * exclude (exported)
+    from audit
+    where not exported
+    order by "at", rowid
+    limit ?
+"""
+# Row ids hold within a transaction only: what is marked was read in the same one.
+MARK_EXPORTED: Final = """
+    update audit set exported = true where rowid in (select entry from incoming)
+"""
+NEWEST_AUDIT: Final = 'select * from audit order by "at" desc, rowid desc limit ?'
+WAITING: Final = "select 1 from audit where not exported limit 1"
+STATE_OF_AUDIT: Final = 'select count(*), max("at"), max(rowid) from audit'
+CHANGES_ENTERED: Final = """
+    select 1 from audit
+    where "at" >= $since and action = 'limit_changed' and success
+      and (details->>'$.revision')::bigint = $revision
+    limit 1
+"""
 READ_AUDIT: Final = """
     select *
     from audit
@@ -52,7 +77,7 @@ class AuditEntry:
     """One thing that was done. `tenant` None: it concerned no single tenant."""
 
     at: datetime
-    category: str
+    category: Category
     component: str
     action: str
     actor: str
@@ -69,9 +94,7 @@ def append_audit(database: Database, entries: Sequence[AuditEntry]) -> None:
     frame = pl.DataFrame(
         {
             name: [
-                json.dumps(dict(entry.details), default=str)
-                if name == "details"
-                else getattr(entry, name)
+                _as_json(entry.details) if name == "details" else getattr(entry, name)
                 for entry in entries
             ]
             for name in AUDIT.names()
@@ -80,6 +103,48 @@ def append_audit(database: Database, entries: Sequence[AuditEntry]) -> None:
     )
     with database.transaction() as cursor:
         write_frame(cursor, INSERT_AUDIT, frame)
+
+
+def export_entries(
+    database: Database, *, write: Callable[[pl.DataFrame], None], at_most: int
+) -> int:
+    """Give entries that were never exported to `write`, the oldest first; return how many.
+
+    They count as exported once `write` has returned. Who dies in between gives them again.
+
+    Args:
+        database: the history.
+        write: keeps a frame (AUDIT) where it outlives us, or raises.
+        at_most: how many.
+    """
+    with database.transaction() as cursor:
+        found = cursor.execute(NOT_EXPORTED, [at_most]).pl()
+        if found.is_empty():
+            return 0
+        write(found.select(AUDIT.names()).cast(AUDIT))
+        write_frame(cursor, MARK_EXPORTED, found.select("entry"))
+    return found.height
+
+
+def export_waits(database: Database) -> bool:
+    """Whether there are entries that were never exported."""
+    return database.cursor().execute(WAITING).fetchone() is not None
+
+
+def changes_entered(database: Database, *, revision: int, since: datetime) -> bool:
+    """Whether the changes of a revision that was begun then have been entered."""
+    asked = {"revision": revision, "since": since}
+    return database.cursor().execute(CHANGES_ENTERED, asked).fetchone() is not None
+
+
+def newest_entries(database: Database, *, newest: int) -> pl.DataFrame:
+    """The newest entries (AUDIT), newest first."""
+    return read_frame(database, NEWEST_AUDIT, [newest], schema=AUDIT)
+
+
+def state_of_audit(database: Database) -> tuple[object, ...]:
+    """Something to compare: the same answer means that nothing was appended."""
+    return database.cursor().execute(STATE_OF_AUDIT).fetchone() or ()
 
 
 def read_audit(
@@ -97,3 +162,20 @@ def read_audit(
         {"since": since, "tenant": tenant, "category": category, "newest": newest},
         schema=AUDIT,
     )
+
+
+def _as_json(details: Mapping[str, object]) -> str:
+    text = json.dumps(_finite(details), default=str, ensure_ascii=False)
+    return text.encode(errors="replace").decode()  # half a character cannot be kept
+
+
+def _finite(value: object) -> object:
+    """The value with what JSON has no word for as text: it would not be kept otherwise."""
+    match value:
+        case float() if not math.isfinite(value):
+            return str(value)
+        case Mapping():
+            return {str(key): _finite(item) for key, item in value.items()}
+        case list() | tuple():
+            return [_finite(item) for item in value]
+    return value

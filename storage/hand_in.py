@@ -9,6 +9,7 @@ import polars as pl
 
 from policy.frames import SAMPLES
 from storage.client import query
+from storage.literals import literal
 
 ROWS_AT_ONCE: Final = 20_000
 
@@ -47,5 +48,4 @@ def hand_in_samples(url: str, samples: pl.DataFrame) -> None:
     """
     for rows in samples.select(SAMPLES.names()).iter_slices(ROWS_AT_ONCE):
         told = rows.with_columns(pl.col("at").dt.to_string("iso:strict")).to_dicts()
-        literal = json.dumps(told).replace("'", "''")
-        query(url, HAND_IN.format(rows=f"'{literal}'"), write=True)
+        query(url, HAND_IN.format(rows=literal(json.dumps(told))), write=True)

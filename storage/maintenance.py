@@ -9,6 +9,7 @@ from typing import Final
 
 import duckdb
 
+from storage.audit_retention import Kept, trim_audit
 from storage.database import Database
 from storage.engine import one_line, quoted, snapshot_of
 from storage.errors import StorageError
@@ -17,7 +18,7 @@ from storage.rollups import roll_up
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retention:
-    """How long each table is kept."""
+    """How long each table is kept, and how much of the audit at most; None: all of it."""
 
     samples: timedelta = timedelta(hours=48)
     rollups: timedelta = timedelta(days=30)
@@ -25,6 +26,7 @@ class Retention:
     decisions: timedelta = timedelta(days=400)
     revisions: timedelta = timedelta(days=400)
     audit: timedelta = timedelta(days=400)
+    most_audit: Kept | None = None
     costs: timedelta = timedelta(days=400)
     runs: timedelta = timedelta(days=30)
     resources: timedelta = timedelta(hours=48)
@@ -68,7 +70,7 @@ def apply_retention(
     sustained_for: timedelta,
     retention: Retention = RETENTION,
 ) -> dict[str, int]:
-    """Delete what is older than the retention; return the rows deleted of each table.
+    """Delete what is older or more than the retention; return the rows deleted of each table.
 
     Samples are rolled up first, and deleted in whole hours so that no bucket is ever
     computed from a part of its samples. The newest confirmed revision always stays.
@@ -97,6 +99,8 @@ def apply_retention(
             counted = cursor.execute(statement, [kept]).fetchone()
             deleted[table] = int(counted[0]) if counted else 0
         cursor.execute(ADVANCE_WATERMARK, [cut])
+        if retention.most_audit is not None:
+            deleted["audit"] += len(trim_audit(database, most=retention.most_audit))
     return deleted
 
 

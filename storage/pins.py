@@ -6,16 +6,15 @@ asked to try again, so a limit never has two pins.
 
 from __future__ import annotations
 
-import json
 from datetime import datetime
 from typing import Final
 
+from policy.audit import Category
 from policy.pins import LAYER, Pin
-from storage.audit import NOTE
 from storage.database import Database
 from storage.script import run_script
 
-CATEGORY: Final = "operator"
+CATEGORY: Final[Category] = "user"
 
 # Every pin writes this one row, so that of two at the same time one fails.
 TURN: Final = "insert or replace into watermarks values ('pinned', {at}::timestamptz)"
@@ -28,6 +27,24 @@ SAY: Final = """
         {tenant} as tenant, {limit} as "limit", {layer} as layer, 'set' as kind,
         {value}::double as value, {reason} as reason, {evidence} as evidence,
         {at}::timestamptz as written_at, {until}::timestamptz as expires_at
+"""
+# Before the pin that it replaces is forgotten: that is what was there before.
+NOTE: Final = """
+    insert into audit by name
+    select
+        {at}::timestamptz as "at", {category} as category, {layer} as component,
+        {action} as action, {tenant} as tenant, {actor} as actor, true as success,
+        json_object(
+            'limit', {limit},
+            'before', (
+                select any_value(value) from layers
+                where layer = {layer} and tenant = {tenant} and "limit" = {limit}
+                  and (expires_at is null or expires_at > {at}::timestamptz)
+            ),
+            'after', {value}::double,
+            'reason', {reason},
+            'until', {until}
+        ) as details
 """
 NOTE_IF_PINNED: Final = f"""{NOTE}
     where exists (
@@ -47,18 +64,12 @@ def pin(where: str | Database, word: Pin, *, audit: bool = True) -> None:
     Raises:
         StorageError: the history cannot be reached or written, or somebody pins at this moment.
     """
-    details: dict[str, object] = {
-        "limit": word.limit,
-        "value": word.value,
-        "reason": word.reason,
-    }
-    until = word.until.isoformat() if word.until else None
     _write(
         where,
-        [TURN, FORGET, SAY, *([NOTE] if audit else [])],
+        [TURN, *([NOTE] if audit else []), FORGET, SAY],
         told={
             "at": word.since.isoformat(),
-            "until": until,
+            "until": word.until.isoformat() if word.until else None,
             "tenant": word.tenant,
             "limit": word.limit,
             "value": repr(word.value),
@@ -66,7 +77,6 @@ def pin(where: str | Database, word: Pin, *, audit: bool = True) -> None:
             "evidence": word.evidence(),
             "actor": word.by,
             "action": "pin",
-            "details": _told(details | {"until": until}),
         },
     )
 
@@ -104,16 +114,12 @@ def unpin(
             "limit": limit,
             "actor": by,
             "action": "unpin",
-            "details": _told({"limit": limit, "reason": reason}),
+            "value": None,
+            "until": None,
+            "reason": reason,
         },
     )
 
 
 def _write(where: str | Database, statements: list[str], *, told: dict[str, str | None]) -> None:
-    run_script(
-        where, statements, told={**told, "layer": LAYER, "component": LAYER, "category": CATEGORY}
-    )
-
-
-def _told(details: dict[str, object]) -> str:
-    return json.dumps(details, ensure_ascii=False)
+    run_script(where, statements, told={**told, "layer": LAYER, "category": CATEGORY})

@@ -12,6 +12,7 @@ from typing import Final
 from storage.client import query
 from storage.database import Database
 from storage.errors import StorageError
+from storage.literals import literal
 
 CLASHES: Final = ("Conflict", "constraint")
 
@@ -46,8 +47,3 @@ def run_script(
                 "somebody else changes the same at this moment, and nothing was changed; try again"
             ) from refusal
         raise
-
-
-def literal(text: str | None) -> str:
-    """The text as SQL: nothing but the quote means anything within quotes."""
-    return "null" if text is None else f"'{text.replace(chr(39), chr(39) * 2)}'"

@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 ABSENT: Final = "absent"
 MANAGER: Final = "mimir-limit-optimizer"
 
+WRITER: Final = "mimir-limit-optimizer/writer"
+OURS: Final = {WRITER: MANAGER}
+
 _LABELS: Final = {"app.kubernetes.io/managed-by": MANAGER}
 
 
@@ -198,6 +201,11 @@ class ConfigMap:
                 f"there is no namespace {place.namespace} (404): make it, or correct {place.mend}"
             )
         return refused(found, what=f"the ConfigMap {place.name}", mend=f"check {place.mend}")
+
+
+def is_ours(kept: Kept) -> bool:
+    """Whether we made it, or have written to it."""
+    return kept.annotations.get(WRITER) == MANAGER
 
 
 def _kept(body: bytes) -> Kept:

@@ -18,7 +18,7 @@ from policy.document import digest, parse
 from policy.errors import ConfigError, Conflict
 from policy.frames import CHANGES, LIMITS, empty
 from policy.plan import Plan
-from storage.audit import AuditEntry, append_audit
+from storage.audit import append_audit
 from storage.database import Database
 from storage.revisions import (
     Intent,
@@ -29,15 +29,15 @@ from storage.revisions import (
     list_revisions,
     newest_revision,
 )
+from tasks.audit_entries import OPTIMIZER, limits_changed, publish_failed, revision_settled
 from tasks.retry import retry_policy
 from tasks.sinks.base import Published, Sink
 from tasks.step import step
 from tasks.threads import threaded
 
-ACTOR: Final = "optimizer"
-COMPONENT: Final = "publish"
 NOT_WRITTEN: Final = "not written"
 OVERTAKEN: Final = "overtaken"
+SUPERSEDED: Final = "superseded before every process had reported it"
 RETRY_REFUSED_AFTER: Final = timedelta(hours=1)
 # Each try keeps its document: one that fails every quarter of a minute would fill the disk.
 TRIES_AT_ONCE: Final = 3
@@ -151,7 +151,7 @@ def publish(
         database: where the revision is kept.
         run_id: of the run that publishes.
         clock: aware UTC.
-        audit: whether each changed limit is written to the audit log.
+        audit: whether each changed limit, or that nothing could be written, is an audit entry.
 
     Raises:
         Conflict: the sink changed since it was read; the next run plans anew.
@@ -165,9 +165,12 @@ def publish(
         return Publication(outcome="would", changes=plan.changes)
     if problem := _failed_before(database, plan, now=clock()):
         return Publication(outcome="refused", changes=plan.changes, problems=(problem,))
-    revision = _write(plan, sink=sink, held=held, database=database, run_id=run_id, clock=clock)
+    revision = _write(
+        plan, sink=sink, held=held, database=database, run_id=run_id, clock=clock, audit=audit
+    )
     if audit:
-        append_audit(database, _audit(plan.changes, revision=revision, run_id=run_id, at=clock()))
+        changed = limits_changed(plan.changes, revision=revision, run_id=run_id, at=clock())
+        append_audit(database, changed)
     return Publication(outcome="written", changes=plan.changes, revision=revision)
 
 
@@ -179,11 +182,12 @@ def _write(
     database: Database,
     run_id: str,
     clock: Callable[[], datetime],
+    audit: bool,
 ) -> int:
-    _supersede(database, at=clock())
+    _supersede(database, at=clock(), audit=audit)
     intent = Intent(
         run_id=run_id,
-        actor=ACTOR,
+        actor=OPTIMIZER,
         sink=sink.describe(),
         document=plan.document.decode(),
         changes=plan.changes,
@@ -194,30 +198,42 @@ def _write(
         sink.write(plan.document, if_version=held.version)
     except Exception as exc:
         how = OVERTAKEN if isinstance(exc, Conflict) else NOT_WRITTEN
-        finish_revision(
-            database,
-            revision=revision,
-            outcome="failed",
-            detail=f"{how}: {exc}",
-            evidence={},
-            at=clock(),
+        problem = f"{how}: {exc}"
+        failed = publish_failed(
+            problem, revision=revision, changes=plan.changes, run_id=run_id, at=clock()
         )
+        with database.transaction():
+            finish_revision(
+                database,
+                revision=revision,
+                outcome="failed",
+                detail=problem,
+                evidence={},
+                at=clock(),
+            )
+            append_audit(database, [failed] if audit else [])
         raise
     return revision
 
 
-def _supersede(database: Database, *, at: datetime) -> None:
+def _supersede(database: Database, *, at: datetime, audit: bool) -> None:
     """A revision still waiting for its proof will never get it once another stands there."""
     waiting = newest_revision(database)
-    if waiting is not None and waiting.outcome == "intended":
+    if waiting is None or waiting.outcome != "intended":
+        return
+    settled = revision_settled(
+        waiting.revision, outcome="inconclusive", detail=SUPERSEDED, run_id=waiting.run_id, at=at
+    )
+    with database.transaction():
         finish_revision(
             database,
             revision=waiting.revision,
             outcome="inconclusive",
-            detail="superseded before every process had reported it",
+            detail=SUPERSEDED,
             evidence={},
             at=at,
         )
+        append_audit(database, [settled] if audit else [])
 
 
 def _failed_before(database: Database, plan: Plan, *, now: datetime) -> str | None:
@@ -247,27 +263,3 @@ def _failed_before(database: Database, plan: Plan, *, now: datetime) -> str | No
     minutes = RETRY_UNWRITTEN_AFTER // timedelta(minutes=1)
     found = tries.row(0, named=True)
     return f"revision {found['revision']} was {found['detail']}; tried every {minutes} minutes"
-
-
-def _audit(changes: pl.DataFrame, *, revision: int, run_id: str, at: datetime) -> list[AuditEntry]:
-    return [
-        AuditEntry(
-            at=at,
-            category="system",
-            component=COMPONENT,
-            action="limit_changed",
-            tenant=change["tenant"],
-            actor=ACTOR,
-            run_id=run_id,
-            success=True,
-            details={
-                "revision": revision,
-                "limit": change["limit"],
-                "before": change["before"],
-                "after": change["after"],
-                "decided_by": change["decided_by"],
-                "reason": change["reason"],
-            },
-        )
-        for change in changes.iter_rows(named=True)
-    ]

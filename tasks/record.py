@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -9,6 +10,7 @@ import polars as pl
 
 from policy.evidence import Recommended
 from policy.signals import ASKING_LEVELS, ASKING_RATES
+from storage.audit import AuditEntry, append_audit
 from storage.database import Database
 from storage.decisions import record_decisions
 from storage.layers import replace_layer
@@ -83,9 +85,18 @@ def record_resources(found: pl.DataFrame, *, database: Database, at: datetime) -
     **retry_policy(retries=3, timeout_seconds=30),
 )
 @threaded
-def record_layer(entries: pl.DataFrame, *, layer: str, database: Database, run_id: str) -> None:
-    """Put the entries (LAYERS) in the place of the whole layer."""
-    replace_layer(database, layer, entries, run_id=run_id)
+def record_layer(
+    entries: pl.DataFrame,
+    *,
+    layer: str,
+    database: Database,
+    run_id: str,
+    audit: Sequence[AuditEntry] = (),
+) -> None:
+    """Put the entries (LAYERS) in the place of the whole layer, and tell of it in the audit."""
+    with database.transaction():
+        replace_layer(database, layer, entries, run_id=run_id)
+        append_audit(database, audit)
 
 
 @step(
@@ -135,13 +146,20 @@ def record(
 )
 @threaded
 def record_reverts(
-    decisions: pl.DataFrame, *, optimized: pl.DataFrame, database: Database, run_id: str, flow: str
+    decisions: pl.DataFrame,
+    *,
+    optimized: pl.DataFrame,
+    database: Database,
+    run_id: str,
+    flow: str,
+    audit: Sequence[AuditEntry] = (),
 ) -> None:
     """Store the lowerings that are taken back (DECISIONS), and the layer that follows."""
     with database.transaction():
         record_decisions(database, decisions, run_id=run_id, flow=flow)
         record_moves(database, decisions, run_id=run_id)
         replace_layer(database, "optimized", optimized, run_id=run_id)
+        append_audit(database, audit)
 
 
 @step(

@@ -6,28 +6,30 @@ nothing: a revision whose process died stays `intended` until the next look.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final, Literal
+from typing import Final
 
 import polars as pl
 
+from policy.changes import changes
 from policy.document import parse
-from policy.effective import EVERYONE
+from policy.effective import EVERYONE, beneath
 from policy.errors import OptimizerError
-from policy.frames import LIMITS, empty
+from policy.frames import CHANGES, LIMITS, empty
 from policy.scrape import Scrape
 from policy.settings import Settings
-from storage.audit import AuditEntry, append_audit
+from storage.audit import AuditEntry, append_audit, changes_entered
 from storage.database import Database
 from storage.limits import observed_limits
-from storage.revisions import Revision, finish_revision, newest_confirmed
+from storage.revisions import Outcome, Revision, finish_revision, newest_confirmed
 from tasks.answers import first_answer
+from tasks.audit_entries import limits_changed, revision_settled
 from tasks.discover import discover
 from tasks.http import client_of
 from tasks.mimir import reload_states, runtime_overrides
-from tasks.publish import ACTOR, COMPONENT
 from tasks.retry import retry_policy
 from tasks.sinks.base import Sink
 from tasks.step import step
@@ -50,11 +52,12 @@ WITHOUT_SINK: Final = timedelta(seconds=90)  # a dry run that finds what was pub
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settled:
-    """What became of a revision; `line` says it to a person."""
+    """What became of a revision; `line` says it to a person, `put_back` is what stands instead."""
 
     revision: int
-    outcome: Literal["confirmed", "failed", "reverted", "inconclusive"]
+    outcome: Outcome
     line: str
+    put_back: Revision | None = None
 
 
 def waiting_revision(newest: Revision | None, *, now: datetime) -> Revision | None:
@@ -119,7 +122,8 @@ async def settle(
             evidence={"verdict": type(verdict).__name__},
             at=clock(),
         )
-        append_audit(database, [_audit(settled, at=clock(), run_id=revision.run_id)])
+        if settings.audit_log.enabled:
+            append_audit(database, _entries(revision, settled, database=database, at=clock()))
     return settled
 
 
@@ -207,19 +211,46 @@ def _taken_back(
     ours = held.document == revision.document.encode()
     if there or (ours and put_back(sink, previous=good, if_version=held.version)):
         line = f"{failed}; revision {previous.revision} was put back"
-        return Settled(revision=number, outcome="reverted", line=line)
+        return Settled(revision=number, outcome="reverted", line=line, put_back=previous)
     line = f"{failed}; {sink.describe()} holds another document by now and is left alone"
     return Settled(revision=number, outcome="failed", line=line)
 
 
-def _audit(settled: Settled, *, at: datetime, run_id: str | None) -> AuditEntry:
-    return AuditEntry(
-        at=at,
-        category="system",
-        component=COMPONENT,
-        action=f"revision_{settled.outcome}",
-        actor=ACTOR,
-        run_id=run_id,
-        success=settled.outcome == "confirmed",
-        details={"revision": settled.revision, "detail": settled.line},
+def _entries(
+    revision: Revision, settled: Settled, *, database: Database, at: datetime
+) -> list[AuditEntry]:
+    """What the audit tells of it: the outcome, and what was changed and nobody has entered yet.
+
+    A process that died right after it had written has entered nothing. What is put back is a
+    change of its own.
+    """
+    number, run_id = revision.revision, revision.run_id
+    found = []
+    written = pl.DataFrame(json.loads(revision.changes), schema=CHANGES)
+    if not changes_entered(database, revision=number, since=revision.at):
+        found += limits_changed(written, revision=number, run_id=run_id, at=at)
+    if settled.put_back is not None:
+        back = _undone(revision, previous=settled.put_back, database=database)
+        found += limits_changed(back, revision=settled.put_back.revision, run_id=run_id, at=at)
+    outcome = revision_settled(
+        number, outcome=settled.outcome, detail=settled.line, run_id=run_id, at=at
+    )
+    return [*found, outcome]
+
+
+def _undone(revision: Revision, *, previous: Revision, database: Database) -> pl.DataFrame:
+    """CHANGES that the put back document makes, as Mimir sees them."""
+    refused, good = (parse(each.document.encode()) for each in (revision, previous))
+    found = changes(refused, after=good)
+    own = beneath(
+        observed_limits(database), tenants=found["tenant"], limits=found["limit"].unique().to_list()
+    ).select("tenant", "limit", own="value")
+    return (
+        found.join(own, on=["tenant", "limit"], how="left", maintain_order="left")
+        .with_columns(
+            before=pl.coalesce("before", "own"),
+            after=pl.coalesce("after", "own"),
+            reason=pl.lit(f"revision {revision.revision} was refused"),
+        )
+        .select(CHANGES.names())
     )

@@ -101,6 +101,17 @@ class Telemetry:
             "Limits that somebody else changed in what we had published.",
             registry=registry,
         )
+        self.audit_export_failing = Gauge(
+            f"{PREFIX}_audit_export_failing",
+            "1 while the newest try to hand the audit to the target failed: file, configmap.",
+            ["target"],
+            registry=registry,
+        )
+        self.audit_dropped = Counter(
+            f"{PREFIX}_audit_entries_dropped",
+            "Audit entries that went before their time because there were too many.",
+            registry=registry,
+        )
         self.quality = OwnQuality(prefix=PREFIX)
         registry.register(self.quality)
         self.resources = MimirResources(prefix=PREFIX)

@@ -11,7 +11,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Final
 
-from pydantic import SecretStr
+from pydantic import ByteSize, SecretStr
 
 from policy.settings.durations import format_duration
 from policy.settings.section import Section, aliases
@@ -35,6 +35,8 @@ def _plain(value: object) -> object:  # noqa: PLR0911 - one line per kind of val
             return format_duration(value)
         case Decimal():
             return format(value, "f")
+        case ByteSize():
+            return _size(value)
         case Path():
             return str(value)
         case tuple():
@@ -42,3 +44,11 @@ def _plain(value: object) -> object:  # noqa: PLR0911 - one line per kind of val
         case Mapping():
             return {key: _plain(item) for key, item in value.items()}
     return value
+
+
+def _size(size: ByteSize) -> str:
+    """In the largest unit in which it is a whole number, so that it reads back as the same."""
+    number, units = int(size), ["B", "KiB", "MiB", "GiB", "TiB"]
+    while number % 1024 == 0 and number and units[1:]:
+        number, units = number // 1024, units[1:]
+    return f"{number}{units[0]}"

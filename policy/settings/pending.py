@@ -46,8 +46,6 @@ WITHOUT_EFFECT: Final[frozenset[str]] = frozenset(
         "alerting.webhooks.*.method",
         "alerting.webhooks.*.timeout",
         "alerting.webhooks.*.url",
-        "auditLog.maxEntries",
-        "auditLog.storageType",
         "circuitBreaker.autoConfig.enabled",
         "circuitBreaker.autoConfig.limitMultipliers.burstMultiplier",
         "circuitBreaker.autoConfig.limitMultipliers.queryRateMultiplier",

@@ -10,6 +10,7 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import BeforeValidator, Field, model_validator
 
 from policy.settings.alerting import Alerting
+from policy.settings.audit_log import AuditLog
 from policy.settings.automation import Automation, Movement
 from policy.settings.breaker import CircuitBreaker
 from policy.settings.connection import (
@@ -29,7 +30,7 @@ from policy.settings.performance import Performance
 from policy.settings.promql import Promql
 from policy.settings.section import Section, fold
 from policy.settings.tenants import Synthetic, TenantScoping
-from policy.settings.values import Count, Faults, Interval, Percent
+from policy.settings.values import Faults, Interval, Percent
 
 _MODES: Final[Mapping[str, str]] = {
     "dryrun": "dry-run",
@@ -47,14 +48,6 @@ def _level(value: object) -> object:
     if not isinstance(value, str):
         return value
     return _LEVELS.get(value.lower(), value.lower())
-
-
-class AuditLog(Section):
-    """What was decided and done, kept to be asked about."""
-
-    enabled: bool = True
-    storage_type: Literal["duckdb", "memory", "configmap", "external"] = "duckdb"
-    max_entries: Count = 1_000
 
 
 class Settings(Section):
@@ -107,6 +100,21 @@ class Settings(Section):
         }
         if faults:
             raise Faults(faults)
+        return self
+
+    @model_validator(mode="after")
+    def _audit_has_its_own_config_map(self) -> Self:
+        audit = self.audit_log
+        shared = audit.config_map.name == self.mimir.config_map_name
+        if audit.storage_type == "configmap" and shared:
+            raise Faults(
+                {
+                    "auditLog.configMap.name": (
+                        f"{audit.config_map.name} is the one of mimir.configMapName; give the "
+                        "audit log one of its own"
+                    )
+                }
+            )
         return self
 
     def masked(self) -> dict[str, object]:

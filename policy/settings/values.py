@@ -13,11 +13,13 @@ from decimal import Decimal
 from typing import Annotated, Final, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, ByteSize, Field
 
 from policy.settings.durations import parse_duration
 
 LIMIT_ALIASES: Final = {"max_series": "max_global_series_per_user"}
+_MIB: Final = 1024**2
+_SIZE: Final = re.compile(r"\d+(\.\d+)? ?([kKMGT]i?)?B")
 _LIMIT_NAME: Final = re.compile(r"[a-z][a-z0-9_]*")
 
 
@@ -49,6 +51,21 @@ def _interval(length: timedelta) -> timedelta:
 
 def _percent(value: object) -> object:
     return value.strip().removesuffix("%") if isinstance(value, str) else value
+
+
+def _size(value: object) -> object:
+    if isinstance(value, ByteSize):
+        return value
+    written = str(value).strip()
+    if not _SIZE.fullmatch(written):
+        raise ValueError(f"{written!r} is not a size; write it like 100MiB")
+    return written
+
+
+def _worthwhile(size: ByteSize) -> ByteSize:
+    if size < _MIB:
+        raise ValueError("must be at least 1MiB")
+    return size
 
 
 def _escalation(value: object) -> object:
@@ -127,6 +144,9 @@ PositiveDuration = Annotated[Duration, AfterValidator(_lasting)]
 Interval = Annotated[Duration, AfterValidator(_interval)]
 Escalation = Annotated[Duration, BeforeValidator(_escalation)]
 
+MoreThanWhole = Annotated[float, BeforeValidator(_percent), Field(ge=100)]
+"""A percentage of what is allowed."""
+Size = Annotated[ByteSize, BeforeValidator(_size), AfterValidator(_worthwhile)]
 Percent = Annotated[float, BeforeValidator(_percent), Field(ge=0, le=100)]
 Factor = Annotated[float, Field(gt=0)]
 Headroom = Annotated[float, Field(ge=1)]

@@ -18,10 +18,9 @@ from policy.document import parse, render
 from policy.errors import ConfigError
 from policy.frames import LIMITS, empty
 from policy.room import CONFIG_MAP_BYTES
-from tasks.config_map import ABSENT, MANAGER, ConfigMap, Kept, Place
+from tasks.config_map import ABSENT, OURS, ConfigMap, Kept, Place, is_ours
 from tasks.sinks.base import Published
 
-_WRITER: Final = "mimir-limit-optimizer/writer"
 _EPOCH: Final = "mimir-limit-optimizer/epoch"
 _PAUSED: Final = "mimir-limit-optimizer/paused"
 # The kubelet refreshes a volume within two minutes, and Mimir looks every ten seconds.
@@ -77,7 +76,7 @@ class ConfigMapSink:
         kept = self._config_map.change(
             if_version=if_version,
             arrived=lambda found: self._document(found) == document,
-            annotations={_WRITER: MANAGER},
+            annotations=OURS,
             data=None if packed else entry,
             binary_data=entry if packed else None,
         )
@@ -127,8 +126,7 @@ class ConfigMapSink:
 
     def _published(self, kept: Kept) -> Published:
         document = self._document(kept)
-        ours = kept.annotations.get(_WRITER) == MANAGER
-        if document is not None and not ours and _says_something(document):
+        if document is not None and not is_ours(kept) and _says_something(document):
             raise ConfigError(
                 f"{self.describe()} holds limits that we did not write: it is left alone; set "
                 "mimir.configMapName or publish.configMap.key to one of our own, which Mimir "

@@ -169,10 +169,16 @@ def test_unpin_says_what_holds_again() -> None:
     assert result.stderr.splitlines()[0] == f"beta  {SERIES}  70,000 → 150,000, no longer pinned"
     audit = reading.query("data/history.duckdb", "from v_audit order by happened_at")
     assert audit.select("category", "action", "actor").rows() == [
-        ("operator", "pin", "anna"),
-        ("operator", "unpin", "anna"),
+        ("user", "pin", "anna"),
+        ("user", "unpin", "anna"),
     ]
-    assert json.loads(audit["details"][1]) == {"limit": SERIES, "reason": "over"}
+    assert json.loads(audit["details"][1]) == {
+        "limit": SERIES,
+        "before": 70_000.0,
+        "after": None,
+        "reason": "over",
+        "until": None,
+    }
 
 
 @pytest.mark.usefixtures("url")

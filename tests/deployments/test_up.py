@@ -4,13 +4,19 @@ import socket
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
 import pytest
 
 from deployments.document import DOCUMENT_PATH
-from deployments.up import Up
+from deployments.up import Up, forget_earlier
+from policy.settings import parse_settings
+from storage.audit import AuditEntry, append_audit, export_entries, newest_entries
+from storage.database import Database
+
+NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
 
 def test_prefect_is_not_imported_before_its_environment_is_set() -> None:
@@ -53,3 +59,39 @@ def until_it_answers(client: httpx.Client, url: str) -> httpx.Response:
         except httpx.ConnectError:
             time.sleep(0.02)
     pytest.fail(f"{url} is not served within two seconds")
+
+
+@pytest.mark.parametrize(
+    ("audit_log", "kept"),
+    [
+        ({}, 2),
+        ({"storageType": "configmap"}, 2),
+        ({"storageType": "memory"}, 0),
+        ({"storageType": "memory", "file": "audit.jsonl"}, 1),
+    ],
+    ids=["duckdb", "configmap", "memory", "memory and a file"],
+)
+def test_an_audit_in_memory_does_not_outlive_the_process(
+    tmp_path: Path, audit_log: dict[str, str], kept: int
+) -> None:
+    """What waits for the file goes once it is in it."""
+    url = str(tmp_path / "history.duckdb")
+    settings = parse_settings({"auditLog": audit_log})
+    entry = AuditEntry(
+        at=NOON,
+        category="system",
+        component="publish",
+        action="limit_changed",
+        actor="optimizer",
+        success=True,
+        details={},
+    )
+    with Database.open(url, clock=lambda: NOON) as earlier:
+        append_audit(earlier, [entry])
+        export_entries(earlier, write=lambda _: None, at_most=1)
+        append_audit(earlier, [entry])
+
+    with Database.open(url, clock=lambda: NOON) as later:
+        forget_earlier(later, settings)
+
+        assert newest_entries(later, newest=10).height == kept

@@ -317,6 +317,7 @@ BEFORE_PEAKS = """
     alter table peaks_hourly drop column calm; alter table peaks_hourly drop column sustained;
     alter table peaks_hourly drop column coverage; alter table peaks_hourly drop column points;
     alter table peaks_hourly drop column last_at;
+    alter table audit drop column exported;
     delete from schema_migrations where version >= 5
 """
 

@@ -48,7 +48,7 @@ def word(**told: object) -> Pin:
 
 
 def entries(database: Database) -> list[tuple[Any, ...]]:
-    found = read_audit(database, since=NOON - timedelta(days=1), category="operator")
+    found = read_audit(database, since=NOON - timedelta(days=1), category="user")
     return found.reverse().select("component", "action", "tenant", "actor", "success").rows()
 
 
@@ -63,7 +63,8 @@ def test_what_was_typed_comes_back_as_it_was_typed(url: str) -> None:
         details = json.loads(read_audit(database, since=NOON)["details"].item())
         assert details == {
             "limit": "ingestion_rate",
-            "value": 0.1,
+            "before": None,
+            "after": 0.1,
             "reason": NASTY,
             "until": (NOON + timedelta(days=7)).isoformat(),
         }

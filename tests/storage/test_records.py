@@ -9,6 +9,7 @@ from decimal import Decimal
 import polars as pl
 import pytest
 
+from policy.audit import Category
 from storage.audit import AUDIT, AuditEntry, append_audit, read_audit
 from storage.costs import COSTS, costs_between, replace_costs
 from storage.database import Database
@@ -27,7 +28,7 @@ def costs(*rows: tuple[object, ...]) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=COSTS, orient="row")
 
 
-def entry(at: datetime, tenant: str | None, category: str) -> AuditEntry:
+def entry(at: datetime, tenant: str | None, category: Category) -> AuditEntry:
     return AuditEntry(
         at=at,
         category=category,
@@ -80,11 +81,15 @@ def test_audit_entries_are_read_newest_first_and_by_tenant(
 ) -> None:
     append_audit(
         database,
-        [entry(now - HOUR, "t1", "limits"), entry(now, "t1", "limits"), entry(now, None, "worker")],
+        [
+            entry(now - HOUR, "t1", "system"),
+            entry(now, "t1", "system"),
+            entry(now, None, "security"),
+        ],
     )
 
     of_tenant = read_audit(database, since=now - 2 * HOUR, tenant="t1")
-    of_category = read_audit(database, since=now - 2 * HOUR, category="worker")
+    of_category = read_audit(database, since=now - 2 * HOUR, category="security")
 
     assert of_tenant.schema == AUDIT
     assert of_tenant["at"].to_list() == [now, now - HOUR]
