@@ -49,6 +49,9 @@ def _what(action: str, details: Mapping[str, object]) -> str:
         )
         until = f", until {details['until']}" if details.get("until") else ""
         return f"{subject} {old} → {new}{until}".strip()
+    if action == "rollback":
+        until = f", until {details['until']}" if details.get("until") else ""
+        return f"to revision {details.get('revision')}{until}"
     limits = details.get("limits")
     if isinstance(limits, Mapping):
         return ", ".join(f"{limit} at {_plain(value)}" for limit, value in limits.items())

@@ -23,7 +23,7 @@ def our_document(settings: Settings) -> pl.DataFrame | None:
     In a dry run only a file is read, which needs no right of ours in the cluster.
     """
     kind = settings.publish.sink
-    if kind not in SINKS or (kind not in KEPT_IN_A_FILE and settings.mode != PROD):
+    if kind not in KEPT_IN_A_FILE and settings.mode != PROD:
         return None
     try:
         document = SINKS[kind](settings).read().document

@@ -39,7 +39,9 @@ PAGES = [
 SHELLS = ("sh", "bash", "shell", "console")
 PROSE = ("", "text", "mermaid", "json", "csv", "promql", "diff", "markdown", "toml")
 OURS = ("mlo", ".venv/bin/mlo")
-OTHER_PROGRAMS = ("cat", "cd", "cp", "curl", "echo", "git", "grep", "head", "jq", "less", "mkdir")
+OTHER_PROGRAMS = (
+    *("cat", "cd", "cp", "curl", "echo", "git", "grep", "head", "jq", "kubectl", "less", "mkdir"),
+)
 ROOMS = "policy|storage|tasks|flows|deployments|simulator|tests|docs|benchmarks"
 # Typer keeps the class to itself; what it shows of it is a subclass.
 USAGE_ERROR = typer.BadParameter.__bases__[0]

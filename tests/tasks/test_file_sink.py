@@ -6,12 +6,14 @@ import fcntl
 import stat
 import threading
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from policy.errors import ConfigError, Conflict
 from policy.settings import Settings, parse_settings
-from tasks.sinks import FileSink, build_sink
+from policy.settings.connection import Publish
+from tasks.sinks import SINKS, FileSink, build_sink
 from tasks.sinks.file import ABSENT
 
 
@@ -202,8 +204,5 @@ def test_the_file_of_the_settings_is_the_one_that_is_written(path: Path) -> None
     assert sink.describe() == f"the file {path}"
 
 
-def test_a_sink_that_does_not_exist_is_answered_with_those_that_do() -> None:
-    with pytest.raises(ConfigError, match="choose carrier-pigeon"):
-        build_sink(
-            Settings(mode="prod"), kinds={"carrier-pigeon": lambda _: FileSink(Path("nowhere"))}
-        )
+def test_every_sink_that_may_be_named_can_be_built() -> None:
+    assert set(SINKS) == set(get_args(Publish.model_fields["sink"].annotation))
