@@ -6,14 +6,16 @@ time, for the person who asks why; a test holds the two to the same answer.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from operator import itemgetter
 from typing import Any, Final
 
 import polars as pl
 
-from policy.frames import UTC_TIME
+from policy.frames import UTC_TIME, empty
+from policy.holds import HOLDS, silenced
+from policy.holds import LAYER as HOLD
 from policy.layers import CAPS, Bounds, bounded, compose, endless_as_infinity, in_force
 from policy.layers import published_value as published
 from policy.pins import LAYER, reconciled
@@ -38,7 +40,13 @@ STACK: Final = pl.Schema(
 
 
 def stack(
-    tenant: str, *, layers: pl.DataFrame, beneath: pl.DataFrame, bounds: Bounds, now: datetime
+    tenant: str,
+    *,
+    layers: pl.DataFrame,
+    beneath: pl.DataFrame,
+    bounds: Bounds,
+    now: datetime,
+    holds: pl.DataFrame | None = None,
 ) -> pl.DataFrame:
     """The stack of one tenant.
 
@@ -48,6 +56,7 @@ def stack(
         beneath: LIMITS of any tenants, the operator's own values.
         bounds: the hard bounds of what is published.
         now: the instant that decides what has expired, aware UTC.
+        holds: HOLDS; None is nobody.
 
     Returns:
         STACK, by limit and place in the cascade.
@@ -57,7 +66,10 @@ def stack(
     """
     its = pl.col("tenant") == tenant
     own, said = beneath.filter(its), layers.filter(its)
-    composed = reconciled(compose(said, beneath=own, bounds=bounds, now=now))
+    held = empty(HOLDS) if holds is None else holds
+    whole = reconciled(compose(said, beneath=own, bounds=bounds, now=now))
+    composed = silenced(whole, holds=held, now=now)
+    unsaid = whole.join(composed, on=["tenant", "limit"], how="anti")["limit"].to_list()
 
     voices = pl.concat(
         [
@@ -74,6 +86,7 @@ def stack(
         for row in _told(group.iter_rows(named=True), deciders=deciders, bounds=bounds)
     ]
     rows = _with_followers(rows, composed=composed)
+    rows = _with_silence(rows, limits=unsaid, own=own)
     return pl.DataFrame(rows, schema=STACK).with_columns(
         published(pl.col(name)).alias(name) for name in ("value", "after")
     )
@@ -133,6 +146,23 @@ def _with_followers(rows: list[dict[str, Any]], *, composed: pl.DataFrame) -> li
         ).iter_rows()
     ]
     return sorted([*rows, *added], key=itemgetter("limit"))
+
+
+def _with_silence(
+    rows: list[dict[str, Any]], *, limits: Collection[str], own: pl.DataFrame
+) -> list[dict[str, Any]]:
+    """The rows, and a last one for each limit of which the revision that is held says nothing."""
+    values = dict(own.select("limit", "value").iter_rows())
+    reason = "the revision that is held says nothing of it: the operator's own value holds"
+    heard = [row | {"decides": row["decides"] and row["limit"] not in limits} for row in rows]
+    nothing = dict.fromkeys(STACK)
+    silent = [
+        nothing
+        | {"limit": limit, "layer": HOLD, "kind": "own", "reason": reason, "decides": True}
+        | {"value": values.get(limit), "after": values.get(limit)}
+        for limit in limits
+    ]
+    return sorted([*heard, *silent], key=itemgetter("limit"))
 
 
 def _held(limit: str, *, value: float, bounds: Bounds) -> float:

@@ -22,6 +22,7 @@ from policy.explain import Explanation, Story, lines
 from policy.explain import explain as explanation_of
 from policy.figures import figure
 from policy.frames import DECISIONS
+from policy.holds import EVERYONE
 from policy.settings import Settings
 from policy.stack import stack
 from policy.tuned import bounds_of
@@ -84,6 +85,7 @@ def _known(tenant: str, *, settings: Settings) -> tuple[pl.DataFrame, pl.DataFra
         beneath=beneath(reading.observed(url), tenants=[tenant], limits=limits),
         bounds=bounds_of(settings.limits),
         now=datetime.now(UTC),
+        holds=reading.holds(url).filter(pl.col("tenant").is_in([tenant, EVERYONE])),
     )
     return voices, decisions
 

@@ -11,6 +11,7 @@ from policy.frames import COMPOSED, LAYERS, LIMITS, empty
 from policy.holds import EVERYONE, HOLDS, Hold, held_layer, overruling, silenced, with_hold
 from policy.layers import Bounds
 from policy.plan import Terms, plan
+from policy.stack import stack
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 RATE, SERIES = "ingestion_rate", "max_global_series_per_user"
@@ -94,6 +95,16 @@ def test_a_hold_that_has_ended_neither_says_nor_silences_anything() -> None:
     layers, holds = with_hold(DECIDED, empty(HOLDS), word=ended, said=SAID)
 
     assert published(layers, holds) == published(DECIDED, empty(HOLDS))
+
+
+def test_the_stack_tells_what_a_hold_silences_and_what_is_in_force_then() -> None:
+    layers, holds = with_hold(DECIDED, empty(HOLDS), word=word("a"), said=SAID)
+    own = pl.DataFrame([("a", SERIES, 33.0)], schema=LIMITS, orient="row")
+
+    told = stack("a", layers=layers, beneath=own, bounds=Bounds(), now=NOON, holds=holds)
+
+    last = told.filter(pl.col("decides")).select("limit", "layer", "after").rows()
+    assert last == [(RATE, "hold", 5.0), (SERIES, "hold", 33.0)]
 
 
 def test_without_holds_nothing_is_silenced() -> None:
