@@ -77,8 +77,9 @@ def wrapped(file: RuntimeFile, entry: Entry, limits: Mapping[str, str]) -> Itera
         column = (entry.key.column + value.entries[0].key.column) // 2
         if column == entry.key.column:
             raise DocumentError(
-                f"line {entry.key.line}: others use the limits of this tenant by an anchor, and "
-                "they stand one column behind it; indent them by two, or give each its own"
+                f"line {entry.key.line}: others use the limits of tenant {entry.name!r} by an "
+                "anchor, and they stand one column behind it; indent them by two, or write out "
+                "what the others use"
             )
     after = colon_end(text, entry)
     yield Splice(after, after, f"{newline(text)}{' ' * column}{MERGE}:")

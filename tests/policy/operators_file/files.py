@@ -127,6 +127,27 @@ CASES = [
         ),
     ),
     Case(
+        name="JSON without tenants gets them",
+        file='{"overrides": {}}',
+        rows=(NEW_T,),
+        edited='{"overrides": {"t": {"rate": 5}}}',
+    ),
+    Case(
+        name="JSON with overrides of nothing gets tenants",
+        file='{"overrides": null}',
+        rows=(NEW_T,),
+        edited='{"overrides": {"t": {"rate": 5}}}',
+        back='{"overrides": {}}',
+    ),
+    Case(
+        name="braces that share a line with an entry get no line of their own",
+        file="overrides:\n  a: {burst: 7\n    }\n  b: {\n    burst: 7 }\n",
+        rows=(RATE_5, ("b", "rate", 6.0)),
+        edited=(
+            'overrides:\n  a: {burst: 7, "rate": 5\n    }\n  b: {\n    burst: 7, "rate": 6 }\n'
+        ),
+    ),
+    Case(
         name="a tenant of nothing becomes a mapping, and is never nothing again",
         file="overrides:\n  a:  # later\n  b: null\nm: 1\n",
         rows=(RATE_5, ("b", "rate", 6.0)),
@@ -211,6 +232,13 @@ CASES = [
         rows=(NEW_T,),
         edited='# later\noverrides:\n  "t":\n    rate: 5',
         back="# later\n{}",
+    ),
+    Case(
+        name="a document of nothing",
+        file="---\n# later\n",
+        rows=(NEW_T,),
+        edited='---\n# later\noverrides:\n  "t":\n    rate: 5\n',
+        back="---\n# later\n{}\n",
     ),
     Case(
         name="a file of null",
