@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
@@ -29,6 +29,14 @@ class Claims:
     tenants: frozenset[str]
     wrapped: frozenset[str] = frozenset()
     overrides: bool = False
+
+    def without(self, places: Collection[tuple[str, str]]) -> Claims:
+        """The claims on all but these tenants and limits: what stands there is not ours."""
+        left = {
+            tenant: {limit: text for limit, text in limits.items() if (tenant, limit) not in places}
+            for tenant, limits in self.before.items()
+        }
+        return replace(self, before={tenant: limits for tenant, limits in left.items() if limits})
 
     def to_json(self) -> str:
         """The claims on one line: the same claims give the same bytes."""

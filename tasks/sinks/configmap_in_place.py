@@ -1,18 +1,22 @@
 """The operator's own ConfigMap, edited in place: our limits in their runtime file.
 
-Which limits of the file are ours, and what stood there before, is kept in an entry beside the file:
-both change in one patch, or neither does. Everything else in the file and in the ConfigMap stays as
-it is, byte by byte, and what is withdrawn gives back what stood there.
+Which limits of the file are ours, what stood there before, and what we wrote, is kept in an entry
+beside the file: both change in one patch, or neither does. Everything else in the file and in the
+ConfigMap stays as it is, byte by byte, and what is withdrawn gives back what stood there. Where
+somebody has changed a value of ours since, theirs is what stood there.
 """
 
 from __future__ import annotations
 
+import json
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import lru_cache
 from typing import Final
 
 from policy.document import parse, render
 from policy.errors import ConfigError, Conflict
+from policy.frames import LIMITS, empty
 from policy.operators_file import Claims, claimed, edited
 from policy.room import CONFIG_MAP_BYTES
 from tasks.config_map import ABSENT, ConfigMap, Kept, Place
@@ -27,10 +31,40 @@ from tasks.sinks.configmap import (
     unpacked,
 )
 
-CLAIMS: Final = "mimir-limit-optimizer.claims.json.gz"
-NOTHING_OURS: Final = Claims(before={}, tenants=frozenset())
+OURS: Final = "mimir-limit-optimizer.claims.json.gz"
 
 _KIB: Final = 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ours:
+    """What of the file is ours, and the document that we wrote last."""
+
+    claims: Claims
+    document: bytes
+
+    def to_json(self) -> str:
+        """The same of ours gives the same bytes."""
+        return json.dumps({"claims": self.claims.to_json(), "document": self.document.decode()})
+
+    @staticmethod
+    def from_json(text: str) -> Ours:
+        """What `to_json` wrote.
+
+        Raises:
+            ConfigError: the text is something else.
+        """
+        try:
+            told = json.loads(text)
+            claims, document = str(told["claims"]), str(told["document"]).encode()
+        except (ValueError, KeyError, TypeError):
+            claims, document = "", b""
+        return Ours(claims=Claims.from_json(claims), document=document)
+
+
+NOTHING_OURS: Final = Ours(
+    claims=Claims(before={}, tenants=frozenset()), document=render(empty(LIMITS))
+)
 
 
 class InPlaceSink:
@@ -66,7 +100,7 @@ class InPlaceSink:
             RetriableError: the API does not answer just now.
         """
         kept = self._config_map.read()
-        document = _ours(self._text(kept), self._claims(kept))
+        document = _standing(self._text(kept), self._ours(kept).claims.to_json())
         self._kept = kept
         return Published(
             document=document,
@@ -84,15 +118,15 @@ class InPlaceSink:
             RetriableError: it is not written, and may be the next time.
         """
         kept = self._as_read(if_version)
-        text, claims = self._text(kept), self._claims(kept)
-        new_text, new_claims = edited(text, claims=Claims.from_json(claims), wanted=parse(document))
-        told = new_claims.to_json()
+        text, ours = self._text(kept), self._ours(kept)
+        new_text, claims = edited(text, claims=_still_ours(text, ours), wanted=parse(document))
+        new = Ours(claims=claims, document=document)
         entry = {self._entry: packed(new_text.encode()) if self._is_packed else new_text}
-        beside = {CLAIMS: packed(told.encode())}
+        beside = {OURS: packed(new.to_json().encode())}
         self._refuse_large(kept, changed={**entry, **beside})
         written = self._config_map.change(
             if_version=if_version,
-            arrived=lambda found: self._text(found) == new_text and self._claims(found) == told,
+            arrived=lambda found: self._text(found) == new_text and self._ours(found) == new,
             data=None if self._is_packed else entry,
             binary_data={**entry, **beside} if self._is_packed else beside,
         )
@@ -144,10 +178,10 @@ class InPlaceSink:
             )
         return unpacked(found, of=self.describe()).decode() if self._is_packed else found
 
-    def _claims(self, kept: Kept) -> str:
-        found = kept.binary_data.get(CLAIMS)
-        what = f"{CLAIMS} of {self._config_map.describe()}"
-        return unpacked(found, of=what).decode() if found else NOTHING_OURS.to_json()
+    def _ours(self, kept: Kept) -> Ours:
+        found = kept.binary_data.get(OURS)
+        what = f"{OURS} of {self._config_map.describe()}"
+        return Ours.from_json(unpacked(found, of=what).decode()) if found else NOTHING_OURS
 
     def _refuse_large(self, kept: Kept, *, changed: dict[str, str]) -> None:
         whole = {**kept.data, **kept.binary_data, **changed}
@@ -160,7 +194,14 @@ class InPlaceSink:
             )
 
 
+def _still_ours(text: str, ours: Ours) -> Claims:
+    """The claims on what stands there as we wrote it; the rest is somebody else's by now."""
+    wrote = parse(ours.document)
+    changed = wrote.join(claimed(text, claims=ours.claims), on=LIMITS.names(), how="anti")
+    return ours.claims.without(changed.select("tenant", "limit").rows())
+
+
 # Reading the file is slow, and it is the same one at nearly every run.
 @lru_cache(maxsize=2)
-def _ours(text: str, claims: str) -> bytes:
+def _standing(text: str, claims: str) -> bytes:
     return render(claimed(text, claims=Claims.from_json(claims)))

@@ -40,15 +40,19 @@ FOREIGN = {"notes.txt": "theirs"}
 SECONDS = 60.0
 
 Steps = list[tuple[str, str]]
+Limits = dict[tuple[str, str], float]
 
 
 @pytest.fixture(scope="module")
 def history(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A history whose layers say what is wanted."""
-    path = tmp_path_factory.mktemp("history") / "history.duckdb"
+    return remembering(WANTED, tmp_path_factory.mktemp("history") / "history.duckdb")
+
+
+def remembering(wanted: Limits, path: Path) -> Path:
     rows = [
         (tenant, limit, "pin", "set", value, "wanted", '{"by": "anna"}', NOON, None)
-        for (tenant, limit), value in WANTED.items()
+        for (tenant, limit), value in wanted.items()
     ]
     with Database.open(str(path), clock=lambda: NOON) as database:
         layer = pl.DataFrame(rows, schema=LAYERS, orient="row")
@@ -75,7 +79,7 @@ def url(history: Path, tmp_path: Path) -> Path:
     return shutil.copy(history, tmp_path / "history.duckdb")
 
 
-def limits(document: bytes) -> dict[tuple[str, str], float]:
+def limits(document: bytes) -> Limits:
     return {(tenant, limit): value for tenant, limit, value in parse(document).iter_rows()}
 
 
@@ -243,3 +247,34 @@ async def test_a_process_that_was_stopped_writes_nothing_after_it_lost_its_lease
     assert await ended(process) == 0
     assert api.kept[CONFIG_MAP]["data"] == {KEY: document}
     assert len(api.written) == written
+
+
+@pytest.mark.parametrize("trial", range(5))
+async def test_of_two_that_publish_at_once_one_writes_after_the_other_or_not_at_all(
+    kmock: RawHandler,
+    forked: Callable[..., Any],
+    url: Path,
+    tmp_path: Path,
+    trial: int,
+) -> None:
+    """Two histories that want different things: what stands there is one of the two, whole."""
+    api = FakeKubernetes(kmock)
+    other = {("a", "ingestion_rate"): 9_000.0 + trial}
+    elsewhere = remembering(other, tmp_path / "other.duckdb")
+    tree: dict[str, object] = {
+        "mode": "prod",
+        "mimir": {"timeout": "5s"},
+        "publish": {"sink": "configmap"},
+        "metricsDiscovery": {"kubeconfig": str(kubeconfig(tmp_path, str(kmock.url)))},
+    }
+    api.put(CONFIG_MAP, data={**FOREIGN, KEY: render(empty(LIMITS)).decode()})
+
+    both = [forked(url, tree), forked(elsewhere, tree)]
+    codes = [await ended(process) for process in both]
+
+    written = [kept["data"] for path, kept in api.written if path == CONFIG_MAP]
+    seen = [limits(data[KEY].encode()) for data in written]
+    assert codes.count(0) >= 1
+    assert all(found in ({}, WANTED, other) for found in seen)
+    assert seen[-1] in (WANTED, other)
+    assert all(data["notes.txt"] == "theirs" for data in written)

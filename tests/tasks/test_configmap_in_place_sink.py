@@ -20,7 +20,7 @@ from policy.settings import parse_settings
 from tasks.kubernetes_client import api_client
 from tasks.sinks import Published, Sink, build_sink
 from tasks.sinks.base import Fenced
-from tasks.sinks.configmap_in_place import CLAIMS
+from tasks.sinks.configmap_in_place import OURS as BESIDE
 from tests.fake_kubernetes import FakeKubernetes, kubeconfig
 
 pytestmark = pytest.mark.kmock(cls=RawHandler)
@@ -235,13 +235,33 @@ async def test_what_is_ours_is_kept_beside_the_file_in_the_same_write(
 ) -> None:
     await write(sink, OURS)
 
-    claims = gzip.decompress(base64.b64decode(api.kept[CONFIG_MAP]["binaryData"][CLAIMS]))
+    beside = gzip.decompress(base64.b64decode(api.kept[CONFIG_MAP]["binaryData"][BESIDE]))
     assert api.writes("configmaps") == 1
-    assert json.loads(claims)["before"]["team-a"] == {RATE: "1e5", SERIES: None}
+    assert json.loads(json.loads(beside)["claims"])["before"]["team-a"] == {
+        RATE: "1e5",
+        SERIES: None,
+    }
 
 
 async def test_claims_that_cannot_be_read_change_nothing(api: FakeKubernetes, sink: Sink) -> None:
-    api.put(CONFIG_MAP, data={"runtime.yaml": THEIRS}, binaryData={CLAIMS: "bm8="})
+    api.put(CONFIG_MAP, data={"runtime.yaml": THEIRS}, binaryData={BESIDE: "bm8="})
 
     with pytest.raises(ConfigError, match=r"claims.json.gz of the ConfigMap"):
         await read(sink)
+
+
+async def test_what_the_operator_writes_over_ours_is_what_comes_back(
+    api: FakeKubernetes, sink: Sink
+) -> None:
+    """As when Helm puts the whole file back, with a new number of theirs in it."""
+    await write(sink, OURS)
+    newer = THEIRS.replace("1e5", "2e5")
+    api.kept[CONFIG_MAP]["data"]["runtime.yaml"] = newer
+    api.touch(CONFIG_MAP)
+
+    await write(sink, OURS)
+    again = limits((await read(sink)).document)
+    await write(sink, {})
+
+    assert again == OURS
+    assert api.kept[CONFIG_MAP]["data"]["runtime.yaml"] == newer
