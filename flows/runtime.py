@@ -67,6 +67,7 @@ class Memory:
         planned: what the newest publication followed from, and the publication, when it was one
             that the same things give again: nothing to say, or a dry run's preview.
         refused: why the newest plan was refused, so that it is said once.
+        would: CHANGES that a dry run would have made, so that they are said once.
         blasting: the tenants that blasted in the newest look, so that each is told once.
         noted: when tenants were noted as seen, and which.
         writer: what was chosen to write to, and our right to write there.
@@ -88,6 +89,7 @@ class Memory:
     versions: frozenset[str | None] = frozenset()
     planned: tuple[object, Publication] | None = None
     refused: tuple[str, ...] = ()
+    would: pl.DataFrame | None = None
     blasting: frozenset[str] = frozenset()
     usual: tuple[int, pl.DataFrame] | None = None
     noted: tuple[datetime, frozenset[str]] | None = None

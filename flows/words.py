@@ -29,11 +29,16 @@ _SAYS = {
 
 
 def publication_lines(publication: Publication, *, memory: Memory) -> list[str]:
-    """What was published, or why not; a refusal is said once, not at every run."""
+    """What was published, or would be, or why not; said once, not at every run."""
     said, memory.refused = memory.refused, publication.problems
+    count = publication.changes.height
     if publication.outcome == "written":
-        count = publication.changes.height
         return [f"revision {publication.revision} written: {_limits(count)} changed"]
+    if publication.outcome == "would":
+        known, memory.would = memory.would, publication.changes
+        if known is not None and known.equals(publication.changes):
+            return []
+        return [f"dry run: {_limits(count)} would change; `mlo diff` lists them"]
     if publication.problems == said:
         return []
     return [f"not published: {problem}" for problem in publication.problems]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +13,8 @@ from flows.protect import protect
 from flows.publishing import publish_layers
 from flows.runtime import Run
 from simulator import Fault
+from storage.pauses import pause
+from storage.revisions import get_revision
 
 INTERVAL = 15.0
 CYCLES = 1_000
@@ -79,3 +82,33 @@ async def test_what_mimir_refused_is_put_back_while_paused(new_world: NewWorld) 
 
     assert said[0].endswith("revision 1 was put back")
     assert world.file.read_bytes() == before
+
+
+async def test_a_dry_run_tells_beforehand_what_the_real_run_then_does(new_world: NewWorld) -> None:
+    """The same limits, from and to the same values, for the same reasons; and it says so once."""
+    world = new_world(tree={"mode": "dry-run"})
+    said = [
+        line for flow in (protect, optimize, protect, protect) for line in await world.run(flow)
+    ]
+    _, preview = world.runtime.memory.planned
+
+    world.tree = {"mode": "prod"}
+    await world.run(protect, after=INTERVAL)
+    await world.run(optimize)
+
+    written = get_revision(world.database, 2)
+    assert preview.outcome == "would"
+    assert json.loads(written.changes) == json.loads(preview.changes.write_json())
+    told = [line for line in said if line.startswith("dry run: ")]
+    assert told == [f"dry run: {preview.changes.height} limits would change; `mlo diff` lists them"]
+
+
+@pytest.mark.parametrize("mode", ["dry-run", "prod"])
+async def test_a_dry_run_says_what_would_stop_the_real_run(new_world: NewWorld, mode: str) -> None:
+    world = new_world(tree={"mode": mode})
+    pause(world.database, by="anna", reason="upgrade", at=world.clock(), until=None)
+
+    said = [line for flow in (protect, optimize) for line in await world.run(flow)]
+
+    assert "not published: anna paused it: upgrade; `mlo resume` ends it" in said
+    assert world.file.read_bytes() == b"overrides: {}\n"
