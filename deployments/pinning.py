@@ -147,6 +147,10 @@ def forecast(settings: Settings) -> str:
     # What runs with --simulate publishes to its simulated Mimir, whatever the mode here.
     if settings.mode != "prod" and not reading.simulated(url):
         return "the mode is dry-run: `mlo diff` shows it, and nothing is published"
+    if settings.publish.paused:
+        return "publish.paused is true: it waits until that is false"
+    if why := reading.pause(url):
+        return f"it waits: {why}"
     if not url.startswith("quack:") and running_server(Path(url).absolute()) is None:
         return "`mlo up` does not run: it is published once it does"
     return f"it is published within {format_duration(settings.protect_interval)}"

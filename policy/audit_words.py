@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Final
 
 from policy.figures import figure
@@ -47,17 +48,26 @@ def _what(action: str, details: Mapping[str, object]) -> str:
             _plain(details[key]) if details[key] is not None else absent
             for key, absent in zip(("before", "after"), nothing, strict=True)
         )
-        until = f", until {details['until']}" if details.get("until") else ""
-        return f"{subject} {old} → {new}{until}".strip()
+        return f"{subject} {old} → {new}{_until(details)}".strip()
     if action == "rollback":
-        until = f", until {details['until']}" if details.get("until") else ""
-        return f"to revision {details.get('revision')}{until}"
+        return f"to revision {details.get('revision')}{_until(details)}"
     limits = details.get("limits")
     if isinstance(limits, Mapping):
         return ", ".join(f"{limit} at {_plain(value)}" for limit, value in limits.items())
     if "entries" in details:
         return f"{_plain(details['entries'])} entries of {details.get('oldest')} and later"
     return subject
+
+
+def _until(details: Mapping[str, object]) -> str:
+    told = details.get("until")
+    if not isinstance(told, str):
+        return ""
+    try:
+        end = datetime.fromisoformat(told)
+    except ValueError:
+        return f", until {told}"
+    return f", until {end.astimezone(UTC):%Y-%m-%d %H:%M} UTC" if end.tzinfo else f", until {told}"
 
 
 def _plain(value: object) -> str:

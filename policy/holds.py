@@ -89,6 +89,34 @@ def silenced(composed: pl.DataFrame, *, holds: pl.DataFrame, now: datetime) -> p
     return composed.filter(~is_held | pl.col("decided_by").is_in([LAYER, PIN]))
 
 
+def unsaid_by_holds(
+    differences: pl.DataFrame, *, holds: pl.DataFrame, now: datetime
+) -> pl.DataFrame:
+    """CHANGES in which a limit that goes because of a hold says so.
+
+    Args:
+        differences: CHANGES.
+        holds: HOLDS.
+        now: aware UTC.
+    """
+    held = in_force(holds, now=now)
+    if held.is_empty():
+        return differences
+    words = pl.format("held at revision {}, which says nothing of it: {}", "revision", "reason")
+    by_tenant = held.select("tenant", held=words)
+    of_all = by_tenant.filter(pl.col("tenant") == EVERYONE)["held"]
+    told = pl.coalesce("held", pl.lit(of_all[0] if len(of_all) else None, dtype=pl.String))
+    goes = pl.col("after").is_null() & told.is_not_null()
+    return (
+        differences.join(by_tenant, on="tenant", how="left", maintain_order="left")
+        .with_columns(
+            reason=pl.when(goes).then(told).otherwise("reason"),
+            decided_by=pl.when(goes).then(pl.lit(LAYER)).otherwise("decided_by"),
+        )
+        .select(differences.columns)
+    )
+
+
 def overruling(layers: pl.DataFrame, *, now: datetime) -> pl.DataFrame:
     """LAYERS of an operator's words that overrule what is decided: pins, and holds beneath them."""
     pins = pins_of(layers, now=now)

@@ -16,7 +16,7 @@ from policy.changes import changes
 from policy.document import render
 from policy.effective import beneath
 from policy.frames import LIMITS, empty
-from policy.holds import HOLDS, silenced
+from policy.holds import HOLDS, silenced, unsaid_by_holds
 from policy.layers import Bounds, compose
 from policy.pins import reconciled
 from policy.validate import validate
@@ -89,7 +89,7 @@ def plan(
     return Plan(
         composed=composed,
         document=render(composed),
-        changes=_as_seen_by_mimir(differences, own=own),
+        changes=unsaid_by_holds(_as_seen_by_mimir(differences, own=own), holds=holds, now=now),
         problems=tuple(
             validate(
                 composed,

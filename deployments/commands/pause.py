@@ -54,7 +54,4 @@ def resume(
         audit=settings.audit_log.enabled,
     )
     say("what waits is published again")
-    if settings.publish.paused:
-        say("publish.paused is true: changes wait until it is false, too")
-    else:
-        say(forecast(settings))
+    say(forecast(settings))

@@ -97,6 +97,26 @@ def test_a_hold_that_has_ended_neither_says_nor_silences_anything() -> None:
     assert published(layers, holds) == published(DECIDED, empty(HOLDS))
 
 
+def test_what_goes_because_of_a_hold_says_so() -> None:
+    standing = pl.DataFrame([("a", SERIES, 70.0)], schema=LIMITS, orient="row")
+    layers, holds = with_hold(DECIDED, empty(HOLDS), word=word("a"), said=SAID)
+
+    found = plan(
+        layers,
+        observed=empty(LIMITS),
+        standing=standing,
+        bounds=Bounds(),
+        terms=Terms(known=frozenset({RATE, SERIES})),
+        now=NOON,
+        holds=holds,
+    ).changes.filter(limit=SERIES)
+
+    assert found.select("decided_by", "reason").row(0) == (
+        "hold",
+        "held at revision 3, which says nothing of it: bad",
+    )
+
+
 def test_the_stack_tells_what_a_hold_silences_and_what_is_in_force_then() -> None:
     layers, holds = with_hold(DECIDED, empty(HOLDS), word=word("a"), said=SAID)
     own = pl.DataFrame([("a", SERIES, 33.0)], schema=LIMITS, orient="row")
