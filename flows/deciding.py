@@ -10,6 +10,7 @@ import polars as pl
 
 from flows.blasts import blasts_now
 from flows.estimating import Estimated, estimated
+from flows.holding import overruled
 from flows.in_force import limits_of, operator_limits, standing_limits
 from flows.proving import unproven
 from flows.runtime import Run, Runtime
@@ -22,7 +23,6 @@ from policy.capacity import Capacity, capacity_of
 from policy.effective import as_optimized, beneath, overlaid
 from policy.evidence import Evidence
 from policy.frames import LIMITS
-from policy.holds import overruling
 from policy.recommend import optimized_layer, recommend
 from policy.rules import Rules
 from policy.settings import Settings
@@ -129,7 +129,7 @@ def _scene(runtime: Runtime, settings: Settings, *, now: datetime) -> _Scene:
         (pl.col("layer") == "optimized") & in_scope_now & there & is_ours
     ).join(tier_rows, on=LIMITS.names(), how="anti")
     ours_now = overlaid(tier_rows, above=optimized)
-    pins = overruling(before, now=now)
+    pins = overruled(runtime, tenants, limits=sorted(sized), layers=before)
     if settings.mode == "prod":
         previous, set_by_us = optimized, ours_now
     else:

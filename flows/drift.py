@@ -5,31 +5,31 @@ Putting back needs nothing here: the next plan differs from what stands, and is 
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Final
-
 import polars as pl
 
+from flows.auditing import note
 from flows.in_force import operator_limits
+from flows.planning import planned
 from flows.runtime import Run, Runtime
 from policy.document import digest, parse
 from policy.drift import as_pins, drifted, words
 from policy.effective import beneath
-from policy.frames import CHANGES, COMPOSED, LAYERS, empty
+from policy.frames import CHANGES
 from policy.pins import LAYER
 from policy.settings import Settings
-from policy.tuned import catalogue_of
-from policy.validate import validate
-from policy.versions import known_to_all
-from storage.audit import AuditEntry, append_audit
+from storage.holds import read_holds
 from storage.layers import read_layers, replace_layer
-from storage.revisions import Intent, Revision, begin_revision, finish_revision
-from tasks.publish import is_lost, may_stand
+from storage.revisions import (
+    Intent,
+    Revision,
+    begin_revision,
+    finish_revision,
+    may_stand,
+)
+from tasks.audit_entries import SOMEBODY, drifted_limits
+from tasks.publish import is_lost
 from tasks.say import say
 from tasks.sinks import Published, Sink
-
-ACTOR: Final = "somebody else"
-COMPONENT: Final = "drift"
 
 
 def see_drift(
@@ -40,8 +40,11 @@ def see_drift(
     sink: Sink,
     held: Published,
     stands: pl.DataFrame,
+    waits: str | None,
 ) -> None:
     """Compare what stands with what we left there; what differs is told once.
+
+    Only for the one who writes there: to all others it is the writer's.
 
     Args:
         runtime: the history of what we left there.
@@ -50,7 +53,14 @@ def see_drift(
         sink: where it was found.
         held: what was found.
         stands: LIMITS that it says.
+        waits: why nothing is written there now; None: it is.
     """
+    if runtime.memory.looked_at == held.version:
+        return
+    runtime.memory.looked_at = held.version
+    seen = "" if held.document is None else digest(held.document)
+    if runtime.memory.drift == seen:
+        return
     ours = may_stand(runtime.database, sink=sink.describe())
     if not ours or _is_one_of(ours, held=held, runtime=runtime):
         return
@@ -59,20 +69,28 @@ def see_drift(
         found = _unsaid_by(revision, found=found)
     if found.is_empty():
         return
+    runtime.memory.drift = seen
     runtime.telemetry.drifts.inc(found.height)
-    now = runtime.clock()
+    respected = settings.publish.drift == "respect"
     refusal = (
-        _respect(runtime, run, settings, found=found, sink=sink, held=held, now=now)
-        if settings.publish.drift == "respect"
-        else ""
+        _respect(runtime, run, settings, found=found, sink=sink, held=held, stands=stands)
+        if respected
+        else None
     )
-    respected = refusal is None
-    done = "it is respected, and pinned" if respected else f"it is put back{refusal}"
-    say([f"somebody else changed {sink.describe()}, {words(found)}; {done}"])
-    if settings.audit_log.enabled:
-        append_audit(
-            runtime.database, _entries(found, sink=sink, respected=respected, run=run, at=now)
+    respected = respected and refusal is None
+    if respected:
+        done = "it is respected, and pinned"
+    else:
+        done = f"it waits: {waits}" if waits else f"it is put back{refusal or ''}"
+        entries = drifted_limits(
+            found,
+            action="drift_put_back",
+            sink=sink.describe(),
+            run_id=run.run_id,
+            at=runtime.clock(),
         )
+        note(runtime, settings, entries)
+    say([f"somebody else changed {sink.describe()}, {words(found)}; {done}"])
 
 
 def _is_one_of(ours: list[Revision], *, held: Published, runtime: Runtime) -> bool:
@@ -109,39 +127,36 @@ def _respect(
     found: pl.DataFrame,
     sink: Sink,
     held: Published,
-    now: datetime,
+    stands: pl.DataFrame,
 ) -> str | None:
     """Pin what stands there; gives the reason where that must not be, None where it is done."""
+    now = runtime.clock()
     own = beneath(
         operator_limits(runtime),
         tenants=found["tenant"],
         limits=found["limit"].unique().sort().to_list(),
     )
     pins = as_pins(found, beneath=own, where=sink.describe(), now=now)
-    words_of_pins = pl.concat([empty(LAYERS), *(pin.as_layer() for pin in pins)])
-    catalogue = catalogue_of(settings.limits)
-    problems = validate(
-        words_of_pins.with_columns(decided_by=pl.lit(LAYER)),
-        known=known_to_all(runtime.memory.versions, catalogue=catalogue),
-        catalogue=catalogue,
-    )
-    if problems:
-        return f", because it cannot be published: {problems[0]}"
     if len(pins) < found.height:
         return ", because what is in force without ours is not known"
-    known = read_layers(runtime.database, now=now).filter(layer=LAYER)
-    kept = known.join(words_of_pins, on=["tenant", "limit"], how="anti")
-    document = (held.document or b"").decode()
+    new = pl.concat([pin.as_layer() for pin in pins])
+    layers = read_layers(runtime.database, now=now)
+    pinned = pl.concat([layers.join(new, on=["tenant", "limit", "layer"], how="anti"), new])
+    holds = read_holds(runtime.database)
+    before = planned(runtime, settings, layers=layers, holds=holds, stands=stands)
+    after = planned(runtime, settings, layers=pinned, holds=holds, stands=stands)
+    if added := [problem for problem in after.problems if problem not in before.problems]:
+        return f", because it cannot be published: {added[0]}"
+    intent = Intent(
+        run_id=run.run_id,
+        actor=SOMEBODY,
+        sink=sink.describe(),
+        document=(held.document or after.document).decode(),
+        changes=found.select(CHANGES.names()),
+        composed=after.composed,
+    )
     with runtime.database.transaction():
-        replace_layer(runtime.database, LAYER, pl.concat([kept, words_of_pins]), run_id=run.run_id)
-        intent = Intent(
-            run_id=run.run_id,
-            actor=ACTOR,
-            sink=sink.describe(),
-            document=document,
-            changes=found.select(CHANGES.names()),
-            composed=empty(COMPOSED),
-        )
+        replace_layer(runtime.database, LAYER, pinned.filter(layer=LAYER), run_id=run.run_id)
         revision = begin_revision(runtime.database, intent, at=now)
         finish_revision(
             runtime.database,
@@ -151,25 +166,8 @@ def _respect(
             evidence={},
             at=now,
         )
-    return None
-
-
-def _entries(
-    found: pl.DataFrame, *, sink: Sink, respected: bool, run: Run, at: datetime
-) -> list[AuditEntry]:
-    return [
-        AuditEntry(
-            at=at,
-            category="user",
-            component=COMPONENT,
-            action="drift_respected" if respected else "drift_put_back",
-            tenant=tenant,
-            actor=ACTOR,
-            run_id=run.run_id,
-            success=True,
-            details={"limit": limit, "before": before, "after": after, "sink": sink.describe()},
+        entries = drifted_limits(
+            found, action="drift_respected", sink=sink.describe(), run_id=run.run_id, at=now
         )
-        for tenant, limit, before, after in found.select(
-            "tenant", "limit", "before", "after"
-        ).iter_rows()
-    ]
+        note(runtime, settings, entries)
+    return None

@@ -11,12 +11,11 @@ from prefect import flow
 from flows.auditing import allowed, hand_out, note, note_settings, turned_holds
 from flows.blasts import blasts_of
 from flows.in_force import limits_in_force, limits_loaded
-from flows.publishing import publish_layers, sink_of
+from flows.publishing import publish_layers, settle_newest
 from flows.resources import resources_now
 from flows.reverting import take_back
 from flows.runtime import Run, Runtime, current, look
 from flows.words import protect_report, publication_lines
-from flows.writing import is_writer
 from policy.breaker import breaker_layer
 from policy.catalogue import unlimited_at_zero
 from policy.demand import demand
@@ -34,7 +33,6 @@ from tasks.audit_entries import blasts_turned
 from tasks.propagate import roll_out
 from tasks.record import record_layer, record_samples
 from tasks.say import say
-from tasks.settle import settle, waiting_revision
 from tasks.tell import tell
 
 HELD_FOR: Final = timedelta(minutes=5)
@@ -68,25 +66,13 @@ async def protect_once(runtime: Runtime, run: Run) -> None:
         marks = marked(blasts, like=samples)
         await record_samples(marks, database=runtime.database, at=seen.at, note=False)
     await take_back(runtime, run, settings, samples=samples, in_blast=blasts["tenant"].to_list())
-    waiting = waiting_revision(newest, now=runtime.clock())
-    sink = sink_of(runtime, settings)
-    if waiting and not await is_writer(runtime, settings, sink=sink):
-        waiting = None  # whoever writes now settles what is theirs
-    settled = waiting and await settle(
-        waiting,
-        seen=seen,
-        settings=settings,
-        sink=sink,
-        before=runtime.memory.before,
-        database=runtime.database,
-        clock=runtime.clock,
-    )
+    settled = await settle_newest(runtime, settings, seen=seen, newest=newest)
     if settled:
         say([settled.line])
         runtime.telemetry.revisions.labels(settled.outcome).inc()
         if settled.outcome == "confirmed":
             runtime.telemetry.revision.set(settled.revision)
-            if settings.mimir.trigger_rollout and sink is not None:
+            if settings.mimir.trigger_rollout and settings.mode == "prod":
                 say(await roll_out(revision=settled.revision, settings=settings))
     using = await resources_now(runtime, settings, seen=seen, previous=previous)
     publication = await publish_layers(runtime, run, settings)

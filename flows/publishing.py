@@ -13,27 +13,22 @@ import polars as pl
 
 from flows.auditing import note_refusal
 from flows.drift import see_drift
-from flows.in_force import operator_limits, standing_limits
+from flows.holding import fall_back
+from flows.planning import make_plan
 from flows.runtime import Run, Runtime
-from flows.takeover import take_over
-from flows.writing import hold_pen, impatient, note_patience, paused
-from policy.catalogue import Catalogue
+from flows.takeover import adopt, take_over
+from flows.writing import hold_pen, impatient, note_patience, paused, release_pen
 from policy.document import parse
-from policy.errors import ConfigError, Conflict, RetriableError
+from policy.errors import Conflict, OptimizerError, RetriableError
 from policy.frames import CHANGES, empty
-from policy.holds import Hold, with_hold
-from policy.plan import Plan, Terms, plan
-from policy.room import most_bytes
+from policy.scrape import Scrape
 from policy.settings import Settings
-from policy.tuned import bounds_of, catalogue_of
-from policy.versions import known_to_all
-from storage.holds import read_holds
-from storage.layers import fingerprint, read_layers
-from storage.revisions import newest_confirmed, newest_revision
+from storage.layers import fingerprint
+from storage.revisions import Revision, newest_revision
 from tasks.propagate import touch_pods
 from tasks.publish import Publication, publish, standing
 from tasks.say import say
-from tasks.settle import pod_states
+from tasks.settle import Desk, Settled, pod_states, settle, waiting_revision
 from tasks.sinks import Published, Sink, build_sink
 from tasks.verify import Before
 from tasks.writer import NotTheWriter
@@ -50,7 +45,7 @@ async def take_stock(runtime: Runtime, run: Run, settings: Settings) -> pl.DataF
         ConfigError: the sink cannot be read, or holds what is not ours.
     """
     async with _turn(runtime.publishing):
-        _, stands = await _look(runtime, run, settings, sink=sink_of(runtime, settings))
+        _, stands = await _look(runtime, run, sink=sink_of(runtime, settings))
     return stands
 
 
@@ -94,11 +89,16 @@ async def _publish(
 async def _publish_once(
     runtime: Runtime, run: Run, settings: Settings, *, sink: Sink | None
 ) -> Publication:
-    held, stands = await _look(runtime, run, settings, sink=sink)
-    held, waits = await _waits(runtime, settings, sink=sink, held=held)
+    held, stands = await _look(runtime, run, sink=sink)
+    if sink is None:
+        release_pen(runtime)
+        waits = paused(runtime, settings)
+    else:
+        held, waits = await _may_write(runtime, run, settings, sink=sink, held=held, stands=stands)
     ground = _ground(runtime, settings, held=held, waits=waits)
     if runtime.memory.planned is not None and runtime.memory.planned[0] == ground:
         return runtime.memory.planned[1]
+    fall_back(runtime, audit=settings.audit_log.enabled)
     wanted = make_plan(runtime, settings, stands=stands)
     if waits and not wanted.changes.is_empty():
         wanted = replace(wanted, problems=(waits, *wanted.problems))
@@ -117,9 +117,47 @@ async def _publish_once(
         runtime.memory.before = Before(
             revision=publication.revision, hashes=hashes, refusing=refusing
         )
-    again = publication.outcome in {"nothing", "would"}
+    again = waits is not None or publication.outcome in {"nothing", "would"}
     runtime.memory.planned = (ground, publication) if again else None
     return publication
+
+
+async def settle_newest(
+    runtime: Runtime, settings: Settings, *, seen: Scrape, newest: Revision | None
+) -> Settled | None:
+    """Judge the newest revision by this look, and put back what was refused where we may write.
+
+    Args:
+        runtime: the history, and who may write.
+        settings: where it was published.
+        seen: the look.
+        newest: the revision that was begun last.
+    """
+    waiting = waiting_revision(newest, now=runtime.clock())
+    if waiting is None:
+        return None
+    sink = sink_of(runtime, settings)
+    async with _turn(runtime.publishing):
+        held = None if sink is None else await _held_by_us(runtime, settings, sink=sink)
+        return await settle(
+            waiting,
+            seen=seen,
+            settings=settings,
+            desk=None if sink is None else Desk(sink=sink, held=held),
+            before=runtime.memory.before,
+            database=runtime.database,
+            clock=runtime.clock,
+        )
+
+
+async def _held_by_us(runtime: Runtime, settings: Settings, *, sink: Sink) -> Published | None:
+    """What the sink holds, if we may write there; None where not, or where it cannot be told."""
+    try:
+        held = await asyncio.to_thread(sink.read)
+        pen = await hold_pen(runtime, settings, sink=sink, held=held)
+    except OptimizerError:
+        return None
+    return None if pen.taken_over else pen.held
 
 
 async def _hurry(runtime: Runtime, settings: Settings, *, revision: int) -> None:
@@ -127,20 +165,35 @@ async def _hurry(runtime: Runtime, settings: Settings, *, revision: int) -> None
     seen = runtime.memory.scrape
     if settings.publish.touch_pods and settings.publish.sink in IN_KUBERNETES and seen is not None:
         pods = sorted((*seen.answered, *seen.failed))
-        say(await touch_pods(pods, revision=revision, settings=settings))
+        try:
+            say(await touch_pods(pods, revision=revision, settings=settings))
+        except TimeoutError:
+            say(["not all pods were touched in time: they have the limits in two minutes"])
 
 
-async def _waits(
-    runtime: Runtime, settings: Settings, *, sink: Sink | None, held: Published
+async def _may_write(
+    runtime: Runtime,
+    run: Run,
+    settings: Settings,
+    *,
+    sink: Sink,
+    held: Published,
+    stands: pl.DataFrame,
 ) -> tuple[Published, str | None]:
-    """What the sink holds, and why nothing may be written to it now; None: it may."""
-    if sink is None:
-        return held, paused(runtime, settings)
+    """What the sink holds, and why nothing may be written to it now; None: it may.
+
+    Who may, looks at what somebody else has written there since.
+    """
+    waits = paused(runtime, settings, held=held)
     try:
-        held = await hold_pen(runtime, settings, sink=sink, held=held)
+        pen = await hold_pen(runtime, settings, sink=sink, held=held, pausing=waits is not None)
     except NotTheWriter as other:
         return held, str(other)
-    return held, paused(runtime, settings, held=held)
+    if pen.taken_over:
+        adopt(runtime, run, sink=sink, held=held, stands=stands)
+    else:
+        see_drift(runtime, run, settings, sink=sink, held=pen.held, stands=stands, waits=waits)
+    return pen.held, waits
 
 
 def _ground(
@@ -168,85 +221,15 @@ def sink_of(runtime: Runtime, settings: Settings) -> Sink | None:
     return None if made_up else build_sink(settings)
 
 
-def make_plan(runtime: Runtime, settings: Settings, *, stands: pl.DataFrame) -> Plan:
-    """What the layers of this moment would publish over `stands` (LIMITS)."""
-    layers = read_layers(runtime.database, now=runtime.clock())
-    holds = read_holds(runtime.database)
-    return _planned(runtime, settings, layers=layers, holds=holds, stands=stands)
-
-
-def refuse_unpublishable(
-    runtime: Runtime, settings: Settings, *, word: Hold, said: pl.DataFrame
-) -> None:
-    """Refuse a hold with which nothing could be published any more.
-
-    Args:
-        runtime: what the layers say without it.
-        settings: the bounds, and what there is room for.
-        word: the hold.
-        said: LIMITS of the document of its revision.
-
-    Raises:
-        ConfigError: Mimir would refuse the document.
-    """
-    stands = standing_limits(runtime)
-    layers = read_layers(runtime.database, now=runtime.clock())
-    holds = read_holds(runtime.database)
-    before = _planned(runtime, settings, layers=layers, holds=holds, stands=stands).problems
-    layers, holds = with_hold(layers, holds, word=word, said=said)
-    after = _planned(runtime, settings, layers=layers, holds=holds, stands=stands).problems
-    if added := [problem for problem in after if problem not in before]:
-        raise ConfigError(
-            f"with revision {word.revision} nothing could be published any more: {added[0]}"
-        )
-
-
-def _planned(
-    runtime: Runtime,
-    settings: Settings,
-    *,
-    layers: pl.DataFrame,
-    holds: pl.DataFrame,
-    stands: pl.DataFrame,
-) -> Plan:
-    catalogue = catalogue_of(settings.limits)
-    return plan(
-        layers,
-        observed=operator_limits(runtime),
-        standing=stands,
-        bounds=bounds_of(settings.limits),
-        terms=Terms(
-            known=_known(runtime, catalogue=catalogue),
-            catalogue=catalogue,
-            max_bytes=most_bytes(settings.publish),
-        ),
-        now=runtime.clock(),
-        holds=holds,
-    )
-
-
-def _known(runtime: Runtime, *, catalogue: Catalogue) -> frozenset[str]:
-    """Names that Mimir takes; after a start, what it was seen to take, until versions are read."""
-    versions = runtime.memory.versions
-    names = known_to_all(versions, catalogue=catalogue)
-    confirmed = None if versions else newest_confirmed(runtime.database)
-    return names if confirmed is None else names | {*parse(confirmed.document.encode())["limit"]}
-
-
-async def _look(
-    runtime: Runtime, run: Run, settings: Settings, *, sink: Sink | None
-) -> tuple[Published, pl.DataFrame]:
+async def _look(runtime: Runtime, run: Run, *, sink: Sink | None) -> tuple[Published, pl.DataFrame]:
     memory = runtime.memory
     held, stands = await asyncio.to_thread(
         standing, sink, database=runtime.database, known=memory.stood
     )
-    news = memory.stood is None or memory.stood[0] != held.version
     memory.stood = None if sink is None else (held.version, stands)
     memory.standing = stands
     if sink is not None:
         take_over(runtime, run, sink=sink, held=held, stands=stands)
-    if sink is not None and news:
-        see_drift(runtime, run, settings, sink=sink, held=held, stands=stands)
     return held, stands
 
 

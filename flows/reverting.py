@@ -7,6 +7,7 @@ from collections.abc import Collection
 import polars as pl
 
 from flows.auditing import allowed
+from flows.holding import overruled_now
 from flows.in_force import limits_in_force
 from flows.runtime import Run, Runtime
 from policy.catalogue import unlimited_at_zero
@@ -53,9 +54,12 @@ async def take_back(
         within=settings.movement.watch_lowered,
         tenants=tenants.to_list(),
     )
+    ours = tuned(settings.limits)
+    # What a person holds or pins is not what was decided.
+    theirs = overruled_now(runtime, tenants, limits=sorted(ours))
+    watched = watched.join(theirs, on=["tenant", "limit"], how="anti")
     if watched.is_empty():
         return empty(DECISIONS)
-    ours = tuned(settings.limits)
     found = reverts(
         watched,
         samples=samples.filter(pl.col("tenant").is_in(tenants.implode())),

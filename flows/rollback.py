@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import polars as pl
 from prefect import flow
 
-from flows.publishing import publish_layers, refuse_unpublishable
-from flows.runtime import current
+from flows.planning import refuse_unpublishable
+from flows.publishing import publish_layers
+from flows.runtime import Runtime, current
 from flows.words import publication_lines, rollback_report
 from policy.document import parse
 from policy.errors import ConfigError
@@ -15,6 +17,7 @@ from policy.holds import EVERYONE, Hold, refuse_unfit
 from policy.settings import parse_duration
 from storage.holds import hold
 from storage.revisions import get_revision
+from storage.tenants import activity
 from tasks.say import say
 from tasks.tell import tell
 
@@ -47,6 +50,7 @@ async def rollback(
             until=now + length if length else None,
         )
         said = parse(kept.document.encode())
+        _refuse_stranger(word.tenant, said=said, runtime=runtime)
         refuse_unpublishable(runtime, settings, word=word, said=said)
         hold(runtime.database, word, said=said, audit=settings.audit_log.enabled)
         publication = await publish_layers(runtime, run, settings)
@@ -59,6 +63,12 @@ async def rollback(
             key="rollback",
             description="What was published again, and is held.",
         )
+
+
+def _refuse_stranger(tenant: str, *, said: pl.DataFrame, runtime: Runtime) -> None:
+    known = {*said["tenant"], *activity(runtime.database)["tenant"]}
+    if tenant != EVERYONE and tenant not in known:
+        raise ConfigError(f"nothing is known of a tenant {tenant!r}; `mlo tenants` lists all")
 
 
 def _length(text: str) -> timedelta | None:

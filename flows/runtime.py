@@ -71,6 +71,9 @@ class Memory:
         blasting: the tenants that blasted in the newest look, so that each is told once.
         noted: when tenants were noted as seen, and which.
         writer: what was chosen to write to, and our right to write there.
+        stamped: the epoch that this process left at the sink; None before it has.
+        looked_at: the version of the document that was last compared with what we left there.
+        drift: the content of a document that somebody else changed, so that it is told once.
         not_before: when the sink may be asked again, where it asked for patience.
         skew: the clocks that differed from ours in the newest look, so that it is said once.
         usual: what is usual for each tenant, and the number of the bucket it was asked for in.
@@ -95,6 +98,9 @@ class Memory:
     noted: tuple[datetime, frozenset[str]] | None = None
     skew: Skew | None = None
     writer: tuple[object, Writer] | None = None
+    stamped: int | None = None
+    looked_at: str | None = None
+    drift: str | None = None
     not_before: datetime | None = None
     held: frozenset[str] | None = None
     mirrored: tuple[datetime, tuple[object, ...]] | None = None

@@ -39,6 +39,19 @@ def take_over(
     if newest is not None and newest.sink == sink.describe():
         runtime.memory.ours = sink.describe()
         return
+    adopt(runtime, run, sink=sink, held=held, stands=stands)
+
+
+def adopt(runtime: Runtime, run: Run, *, sink: Sink, held: Published, stands: pl.DataFrame) -> None:
+    """Record what the sink holds as the revision to return to: somebody else wrote it.
+
+    Args:
+        runtime: where it is recorded.
+        run: the run that found it.
+        sink: where it was found.
+        held: what was found; nothing stands for a document that says nothing.
+        stands: LIMITS that it says.
+    """
     document = held.document or b""
     if not document.strip():
         document = render(empty(COMPOSED))
@@ -57,15 +70,15 @@ def take_over(
             runtime.database,
             revision=revision,
             outcome="confirmed",
-            detail="found in place before the first publication",
+            detail="found in place, and taken over",
             evidence={},
             at=now,
         )
-        _adopt(runtime, run, stands=stands)
+        _let_optimized_say(runtime, run, stands=stands)
     runtime.memory.ours = sink.describe()
 
 
-def _adopt(runtime: Runtime, run: Run, *, stands: pl.DataFrame) -> None:
+def _let_optimized_say(runtime: Runtime, run: Run, *, stands: pl.DataFrame) -> None:
     """Let the `optimized` layer say what stands, where no word of its own contradicts.
 
     A 0 that blocks a tenant can only have been pinned, and becomes a pin again.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final
 from uuid import uuid4
@@ -11,7 +12,7 @@ from uuid import uuid4
 from flows.runtime import Runtime
 from policy.errors import OptimizerError, RetriableError
 from policy.settings import Settings
-from storage.identity import identity
+from storage.identity import identity, keep_epoch, last_epoch
 from storage.pauses import pause_now
 from tasks.sinks import Published, Sink
 from tasks.sinks.base import Fenced
@@ -19,6 +20,7 @@ from tasks.writer import NotTheWriter, Writer
 from tasks.writers import build_writer
 
 PAUSED: Final = "publish.paused is true: changes wait until it is false"
+MOST_PATIENCE: Final = timedelta(minutes=5)  # a cap must not wait longer, whatever is asked for
 
 
 def paused(runtime: Runtime, settings: Settings, *, held: Published | None = None) -> str | None:
@@ -49,15 +51,36 @@ def impatient(runtime: Runtime) -> str | None:
 def note_patience(runtime: Runtime, refusal: RetriableError) -> None:
     """Remember how long the sink wants to be left alone."""
     if refusal.retry_after_seconds:
-        runtime.memory.not_before = runtime.clock() + timedelta(seconds=refusal.retry_after_seconds)
+        seconds = min(refusal.retry_after_seconds, MOST_PATIENCE.total_seconds())
+        runtime.memory.not_before = runtime.clock() + timedelta(seconds=seconds)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pen:
+    """The right to write to the sink as it was read.
+
+    Attributes:
+        held: what the sink holds.
+        taken_over: the writer before us was another one: what stands there is not ours.
+    """
+
+    held: Published
+    taken_over: bool = False
 
 
 async def hold_pen(
-    runtime: Runtime, settings: Settings, *, sink: Sink, held: Published
-) -> Published:
-    """Make sure that we are the one who writes to the sink; gives what it holds then.
+    runtime: Runtime, settings: Settings, *, sink: Sink, held: Published, pausing: bool = False
+) -> Pen:
+    """Make sure that we are the one who writes to the sink. Only one thread at a time may ask.
 
     A new writer leaves its epoch at the sink, which shuts out whoever read there before.
+
+    Args:
+        runtime: remembers the right to write, and the epoch that we left there.
+        settings: which right goes with the sink.
+        sink: where is to be written.
+        held: what it holds.
+        pausing: nothing at all is to be written now, also no epoch.
 
     Raises:
         NotTheWriter: another process is.
@@ -66,26 +89,12 @@ async def hold_pen(
     """
     writer = _writer(runtime, settings, sink)
     try:
-        found = await asyncio.to_thread(_held, writer, sink, held)
+        pen = await asyncio.to_thread(_held, runtime, writer, sink=sink, held=held, pausing=pausing)
     except NotTheWriter:
         runtime.telemetry.writer.set(0)
         raise
     runtime.telemetry.writer.set(1)
-    return found
-
-
-async def is_writer(runtime: Runtime, settings: Settings, *, sink: Sink | None) -> bool:
-    """Whether what we published is ours to settle; where that cannot be told it is tried."""
-    if sink is None:
-        return True
-    try:
-        held = await asyncio.to_thread(sink.read)
-        await hold_pen(runtime, settings, sink=sink, held=held)
-    except NotTheWriter:
-        return False
-    except OptimizerError:
-        return True
-    return True
+    return pen
 
 
 def release_pen(runtime: Runtime) -> None:
@@ -93,19 +102,29 @@ def release_pen(runtime: Runtime) -> None:
     kept, runtime.memory.writer = runtime.memory.writer, None
     if kept is None:
         return
+    runtime.memory.stamped = None
     runtime.telemetry.writer.set(0)
     with suppress(OptimizerError):  # what cannot be given back is taken when it has expired
         kept[1].release()
 
 
-def _held(writer: Writer, sink: Sink, held: Published) -> Published:
-    epoch = writer.hold()
-    if held.epoch > epoch:  # somebody wrote since we were the writer, or the Lease was lost
-        epoch = writer.hold(at_least=held.epoch + 1)
-    if held.epoch == epoch or not isinstance(sink, Fenced):
-        return held
-    sink.fence(epoch, if_version=held.version)
-    return sink.read()
+def _held(runtime: Runtime, writer: Writer, *, sink: Sink, held: Published, pausing: bool) -> Pen:
+    if not isinstance(sink, Fenced):
+        writer.hold()
+        return Pen(held=held)
+    # An epoch that this process did not leave there is somebody else's, whatever its number.
+    ours = runtime.memory.stamped is not None and runtime.memory.stamped == held.epoch
+    epoch = writer.hold(at_least=held.epoch if ours else held.epoch + 1)
+    if ours and epoch == held.epoch:
+        return Pen(held=held)
+    known = last_epoch(runtime.database, sink=sink.describe())
+    taken_over = held.epoch not in {0, known}
+    if pausing:
+        return Pen(held=held, taken_over=taken_over)
+    version = sink.fence(epoch, if_version=held.version)
+    keep_epoch(runtime.database, sink=sink.describe(), epoch=epoch)
+    runtime.memory.stamped = epoch
+    return Pen(held=replace(held, version=version, epoch=epoch), taken_over=taken_over)
 
 
 def _writer(runtime: Runtime, settings: Settings, sink: Sink) -> Writer:

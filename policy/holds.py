@@ -117,6 +117,46 @@ def unsaid_by_holds(
     )
 
 
+def silent_layer(
+    holds: pl.DataFrame, *, own: pl.DataFrame, spoken: pl.DataFrame, now: datetime
+) -> pl.DataFrame:
+    """LAYERS of the limits of which a held revision says nothing: the operator's own are in force.
+
+    Args:
+        holds: HOLDS.
+        own: LIMITS of the operator, of all tenants and limits that are asked for.
+        spoken: LAYERS of the pins and holds that say something.
+        now: aware UTC.
+    """
+    held = in_force(holds, now=now)
+    by_tenant = held.filter(pl.col("tenant") != EVERYONE).select("tenant", "revision", "by")
+    rows = own.join(by_tenant, on="tenant", how="left").join(
+        spoken, on=["tenant", "limit"], how="anti"
+    )
+    of_all = held.filter(pl.col("tenant") == EVERYONE)
+    if not of_all.is_empty():
+        rows = rows.with_columns(
+            pl.col("revision").fill_null(of_all["revision"][0]),
+            pl.col("by").fill_null(of_all["by"][0]),
+        )
+    return (
+        rows.drop_nulls("revision")
+        .select(
+            "tenant",
+            "limit",
+            "value",
+            layer=pl.lit(LAYER),
+            kind=pl.lit("set"),
+            reason=pl.format("held at revision {}, which says nothing of it", "revision"),
+            evidence=pl.struct("by").struct.json_encode(),
+            written_at=pl.lit(now).cast(UTC_TIME),
+            expires_at=pl.lit(None, dtype=UTC_TIME),
+        )
+        .select(LAYERS.names())
+        .cast(LAYERS)
+    )
+
+
 def overruling(layers: pl.DataFrame, *, now: datetime) -> pl.DataFrame:
     """LAYERS of an operator's words that overrule what is decided: pins, and holds beneath them."""
     pins = pins_of(layers, now=now)

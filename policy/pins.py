@@ -22,6 +22,7 @@ from policy.layers import Bounds, compose
 from policy.signals import INGESTION_BURST_SIZE, INGESTION_RATE
 
 LAYER: Final = "pin"
+LINKED: Final = (INGESTION_RATE, INGESTION_BURST_SIZE)  # no burst may be below its rate
 
 # One row per pin in force. `without` is what the limit would be without it, null when unknown.
 PINNED: Final = pl.Schema(
@@ -131,14 +132,19 @@ def by() -> pl.Expr:
     return pl.col("evidence").str.json_path_match("$.by")
 
 
-def reconciled(composed: pl.DataFrame) -> pl.DataFrame:
+def reconciled(composed: pl.DataFrame, *, own: pl.DataFrame | None = None) -> pl.DataFrame:
     """COMPOSED in which no pin leaves a tenant a burst below its rate.
 
     Where one of the two is pinned, the other follows it and carries its expiry; where both or
     none are, nothing is changed.
+
+    Args:
+        composed: what the layers come to.
+        own: LIMITS of the operator, for the other one where no layer decides it; None: not known.
     """
-    rates = composed.filter(limit=INGESTION_RATE)
-    bursts = composed.filter(limit=INGESTION_BURST_SIZE)
+    whole = composed if own is None else pl.concat([composed, _undecided(composed, own=own)])
+    rates = whole.filter(limit=INGESTION_RATE)
+    bursts = whole.filter(limit=INGESTION_BURST_SIZE)
     pairs = rates.join(bursts, on="tenant", suffix="_burst").filter(
         (pl.col("value_burst") < pl.col("value"))
         & ((pl.col("decided_by") == LAYER) != (pl.col("decided_by_burst") == LAYER))
@@ -157,6 +163,24 @@ def reconciled(composed: pl.DataFrame) -> pl.DataFrame:
     )
     kept = composed.join(following, on=_KEYS, how="anti")
     return pl.concat([kept, following.select(COMPOSED.names()).cast(COMPOSED)]).sort(_KEYS)
+
+
+def _undecided(composed: pl.DataFrame, *, own: pl.DataFrame) -> pl.DataFrame:
+    """COMPOSED of the operator's own rates and bursts, of tenants with a pin on the other one."""
+    pinned_ones = composed.filter(pl.col("decided_by") == LAYER)["tenant"].unique()
+    linked = pl.col("limit").is_in(LINKED)
+    return (
+        own.filter(linked & pl.col("tenant").is_in(pinned_ones.implode()))
+        .join(composed, on=_KEYS, how="anti")
+        .select(
+            *_KEYS,
+            "value",
+            decided_by=pl.lit("defaults"),
+            reason=pl.lit(None, dtype=pl.String),
+            beneath=pl.col("value"),
+            expires_at=pl.lit(None, dtype=UTC_TIME),
+        )
+    )
 
 
 def _words() -> pl.Expr:

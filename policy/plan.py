@@ -18,7 +18,7 @@ from policy.effective import beneath
 from policy.frames import LIMITS, empty
 from policy.holds import HOLDS, silenced, unsaid_by_holds
 from policy.layers import Bounds, compose
-from policy.pins import reconciled
+from policy.pins import LINKED, reconciled
 from policy.validate import validate
 
 
@@ -76,12 +76,12 @@ def plan(
         holds: HOLDS; None is nobody.
     """
     holds = empty(HOLDS) if holds is None else holds
-    own = beneath(
-        observed, tenants=layers["tenant"], limits=layers["limit"].unique().sort().to_list()
-    )
+    said = {*layers["limit"], *LINKED}
+    own = beneath(observed, tenants=layers["tenant"], limits=sorted(said))
     composed = _worth_saying(
-        silenced(
-            reconciled(compose(layers, beneath=own, bounds=bounds, now=now)), holds=holds, now=now
+        reconciled(
+            silenced(compose(layers, beneath=own, bounds=bounds, now=now), holds=holds, now=now),
+            own=own,
         ),
         standing=standing,
     )

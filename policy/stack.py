@@ -67,9 +67,10 @@ def stack(
     its = pl.col("tenant") == tenant
     own, said = beneath.filter(its), layers.filter(its)
     held = empty(HOLDS) if holds is None else holds
-    whole = reconciled(compose(said, beneath=own, bounds=bounds, now=now))
-    composed = silenced(whole, holds=held, now=now)
-    unsaid = whole.join(composed, on=["tenant", "limit"], how="anti")["limit"].to_list()
+    whole = compose(said, beneath=own, bounds=bounds, now=now)
+    heard = silenced(whole, holds=held, now=now)
+    unsaid = whole.join(heard, on=["tenant", "limit"], how="anti")["limit"].to_list()
+    composed = reconciled(heard, own=own)
 
     voices = pl.concat(
         [

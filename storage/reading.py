@@ -18,6 +18,7 @@ from policy.holds import HOLDS
 from policy.standings import STANDINGS
 from storage.client import query
 from storage.decisions import STORED_DECISIONS
+from storage.errors import StorageError
 from storage.holds import READ_HOLDS
 from storage.limits import OBSERVED_LIMITS
 from storage.pauses import words_of_pause
@@ -256,7 +257,7 @@ def pause(url: str) -> str | None:
     Raises:
         StorageError: see `layers`.
     """
-    found = query(url, PAUSE)
+    found = _asked(url, PAUSE)
     return None if found.is_empty() else words_of_pause(*found.row(0))
 
 
@@ -271,4 +272,17 @@ def last_document(url: str) -> bytes | None:
 
 
 def _read(url: str, sql: str, *, schema: pl.Schema) -> pl.DataFrame:
-    return query(url, sql).select(schema.names()).cast(schema)
+    return _asked(url, sql).select(schema.names()).cast(schema)
+
+
+def _asked(url: str, sql: str) -> pl.DataFrame:
+    """The answer, or that the history is older than the question."""
+    try:
+        return query(url, sql)
+    except StorageError as refusal:
+        if "does not exist" not in str(refusal) or "Table with name" not in str(refusal):
+            raise
+        raise StorageError(
+            "this history was made by an older version of mlo: start `mlo up` once, which brings "
+            "it up to date"
+        ) from refusal

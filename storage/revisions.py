@@ -60,6 +60,21 @@ ONE_REVISION: Final = "select * from revisions where revision = ?"
 NEWEST_CONFIRMED: Final = """
     select * from revisions where outcome = 'confirmed' order by revision desc limit 1
 """
+NEWEST_KEPT: Final = """
+    select * from revisions where outcome not in ('failed', 'reverted')
+    order by revision desc limit 1
+"""
+# Of the same document the newest tells.
+MAY_STAND: Final = """
+    select * from revisions
+    where sink = $sink and revision >= coalesce(
+        (select max(revision) from revisions where sink = $sink and outcome = 'confirmed'), 0
+    )
+    qualify row_number() over (partition by sha256 order by revision desc) = 1
+    order by revision desc
+"""
+FORGET_REVISION: Final = "delete from revisions where revision = ?"
+FORGET_ITS_LIMITS: Final = "delete from revision_limits where revision = ?"
 NEWEST: Final = "select * from revisions order by revision desc limit 1"
 LIST_REVISIONS: Final = """
     select
@@ -158,16 +173,43 @@ def newest_confirmed(database: Database) -> Revision | None:
     return _one(database, NEWEST_CONFIRMED, [])
 
 
+def newest_kept(database: Database) -> Revision | None:
+    """The newest revision that was written and not taken back; None where there is none."""
+    return _one(database, NEWEST_KEPT, [])
+
+
+def may_stand(database: Database, *, sink: str) -> list[Revision]:
+    """The revisions of which any may stand in the sink: newest first, none before the confirmed.
+
+    One that was begun by a process that died may never have been written, and one whose write was
+    answered with an error may have arrived.
+    """
+    return _all(database, MAY_STAND, {"sink": sink})
+
+
+def forget_revision(database: Database, *, revision: int) -> None:
+    """Drop a revision of which nothing was written: somebody else was quicker."""
+    with database.transaction() as cursor:
+        cursor.execute(FORGET_ITS_LIMITS, [revision])
+        cursor.execute(FORGET_REVISION, [revision])
+
+
 def list_revisions(database: Database, *, newest: int = 50) -> pl.DataFrame:
     """The newest revisions without their documents (REVISIONS), newest first."""
     return read_frame(database, LIST_REVISIONS, [newest], schema=REVISIONS)
 
 
 def _one(database: Database, statement: str, parameters: list[object]) -> Revision | None:
+    found = _all(database, statement, parameters)
+    return found[0] if found else None
+
+
+def _all(
+    database: Database, statement: str, parameters: list[object] | dict[str, object]
+) -> list[Revision]:
     answer = database.cursor().execute(statement, parameters)
     names = [column[0] for column in answer.description or []]
-    row = answer.fetchone()
-    return None if row is None else Revision(**dict(zip(names, row, strict=True)))
+    return [Revision(**dict(zip(names, row, strict=True))) for row in answer.fetchall()]
 
 
 def _no_revision(revision: int) -> StorageError:

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Final, Literal
 
 import polars as pl
 
+from policy.frames import CHANGES
 from storage.audit import AuditEntry
-from storage.revisions import Outcome
+from storage.audit import changes_entered as is_entered
+from storage.database import Database
+from storage.revisions import Outcome, Revision
 from storage.runs import Run
 
 OPTIMIZER: Final = "optimizer"
 OPERATOR: Final = "operator"  # whoever may write the settings; nobody tells us the name
+SOMEBODY: Final = "somebody else"  # whoever writes to the sink beside us
 MOST_PROBLEMS: Final = 20
 
 _PUBLISH: Final = "publish"
@@ -63,6 +68,45 @@ def limits_changed(
         )
         for change in changes.iter_rows(named=True)
     ]
+
+
+def drifted_limits(
+    changes: pl.DataFrame,
+    *,
+    action: Literal["drift_put_back", "drift_respected"],
+    sink: str,
+    run_id: str,
+    at: datetime,
+) -> list[AuditEntry]:
+    """One entry per limit that somebody else changed in our document (CHANGES)."""
+    return [
+        AuditEntry(
+            at=at,
+            category="user",
+            component="drift",
+            action=action,
+            tenant=tenant,
+            actor=SOMEBODY,
+            run_id=run_id,
+            success=True,
+            details={"limit": limit, "before": before, "after": after, "sink": sink},
+        )
+        for tenant, limit, before, after in changes.select(
+            "tenant", "limit", "before", "after"
+        ).iter_rows()
+    ]
+
+
+def changes_not_entered(
+    database: Database, revision: Revision, *, at: datetime
+) -> list[AuditEntry]:
+    """The entries of what a revision of ours changed, where whoever wrote it died too early."""
+    if revision.actor != OPTIMIZER or is_entered(
+        database, revision=revision.revision, since=revision.at
+    ):
+        return []
+    written = pl.DataFrame(json.loads(revision.changes), schema=CHANGES)
+    return limits_changed(written, revision=revision.revision, run_id=revision.run_id, at=at)
 
 
 def revision_settled(

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -159,9 +160,10 @@ def said(body: object) -> str:
 def _seconds(told: str | None) -> float | None:
     """A Retry-After in seconds; Kubernetes sends no dates."""
     try:
-        return max(0.0, float(told)) if told else None
+        seconds = float(told) if told else None
     except ValueError:
         return None
+    return max(0.0, seconds) if seconds is not None and isfinite(seconds) else None
 
 
 def _no_credentials(kubeconfig: Path | None, *, why: str) -> ConfigError:

@@ -15,7 +15,7 @@ from typing import Final, Literal
 import polars as pl
 
 from policy.document import digest, parse
-from policy.errors import ConfigError, Conflict
+from policy.errors import ConfigError, Conflict, OptimizerError
 from policy.frames import CHANGES, LIMITS, empty
 from policy.plan import Plan
 from storage.audit import append_audit
@@ -25,18 +25,24 @@ from storage.revisions import (
     Revision,
     begin_revision,
     finish_revision,
-    get_revision,
+    forget_revision,
     list_revisions,
+    newest_kept,
     newest_revision,
 )
-from tasks.audit_entries import OPTIMIZER, limits_changed, publish_failed, revision_settled
+from tasks.audit_entries import (
+    OPTIMIZER,
+    changes_not_entered,
+    limits_changed,
+    publish_failed,
+    revision_settled,
+)
 from tasks.retry import retry_policy
 from tasks.sinks.base import Published, Sink
 from tasks.step import step
 from tasks.threads import threaded
 
 NOT_WRITTEN: Final = "not written"
-OVERTAKEN: Final = "overtaken"
 SUPERSEDED: Final = "superseded before every process had reported it"
 RETRY_REFUSED_AFTER: Final = timedelta(hours=1)
 # Each try keeps its document: one that fails every quarter of a minute would fill the disk.
@@ -97,32 +103,13 @@ def standing(
 
 def last_written(database: Database) -> pl.DataFrame:
     """LIMITS of the newest document that was written and not taken back; empty when none was."""
-    left = last_left(database)
+    left = newest_kept(database)
     return empty(LIMITS) if left is None else parse(left.document.encode())
-
-
-def last_left(database: Database) -> Revision | None:
-    """The newest revision that was written and not taken back; None where there is none."""
-    rows = list_revisions(database, newest=_NEWEST)
-    kept = rows.filter(~pl.col("outcome").is_in(TAKEN_BACK))
-    return None if kept.is_empty() else get_revision(database, int(kept["revision"][0]))
 
 
 def is_lost(revision: Revision) -> bool:
     """Whether its write was answered with an error, so that it may have arrived or not."""
     return (revision.detail or "").startswith(NOT_WRITTEN)
-
-
-def may_stand(database: Database, *, sink: str) -> list[Revision]:
-    """The revisions of which any may stand in the sink, newest first, the last of them confirmed.
-
-    One that was begun by a process that died may never have been written, and one whose write was
-    answered with an error may have arrived.
-    """
-    rows = list_revisions(database, newest=_NEWEST).filter(sink=sink)
-    confirmed = rows.with_row_index().filter(outcome="confirmed")["index"]
-    count = rows.height if confirmed.is_empty() else int(confirmed[0]) + 1
-    return [get_revision(database, number) for number in rows["revision"].head(count)]
 
 
 @step(
@@ -196,12 +183,19 @@ def _write(
     revision = begin_revision(database, intent, at=clock())
     try:
         sink.write(plan.document, if_version=held.version)
+    except Conflict:
+        forget_revision(database, revision=revision)
+        raise
     except Exception as exc:
-        how = OVERTAKEN if isinstance(exc, Conflict) else NOT_WRITTEN
-        problem = f"{how}: {exc}"
-        failed = publish_failed(
-            problem, revision=revision, changes=plan.changes, run_id=run_id, at=clock()
-        )
+        problem = f"{NOT_WRITTEN}: {exc}"
+        entries = [
+            publish_failed(
+                problem, revision=revision, changes=plan.changes, run_id=run_id, at=clock()
+            ),
+            *limits_changed(
+                _arrived(plan.changes, sink=sink), revision=revision, run_id=run_id, at=clock()
+            ),
+        ]
         with database.transaction():
             finish_revision(
                 database,
@@ -211,9 +205,23 @@ def _write(
                 evidence={},
                 at=clock(),
             )
-            append_audit(database, [failed] if audit else [])
+            append_audit(database, entries if audit else [])
         raise
     return revision
+
+
+def _arrived(wanted: pl.DataFrame, *, sink: Sink) -> pl.DataFrame:
+    """The CHANGES that stand there all the same: a sink may have taken a part of them."""
+    try:
+        document = sink.read().document
+        stands = empty(LIMITS) if document is None else parse(document)
+    except OptimizerError:
+        return wanted.clear()
+    found = stands.select("tenant", "limit", stands="value")
+    both = wanted.join(found, on=["tenant", "limit"], how="left", maintain_order="left")
+    there = pl.col("stands") == pl.col("after")
+    gone = pl.col("stands").is_null() & ~pl.col("decided_by").is_not_null()
+    return both.filter(there.fill_null(value=False) | gone).select(wanted.columns)
 
 
 def _supersede(database: Database, *, at: datetime, audit: bool) -> None:
@@ -224,6 +232,7 @@ def _supersede(database: Database, *, at: datetime, audit: bool) -> None:
     settled = revision_settled(
         waiting.revision, outcome="inconclusive", detail=SUPERSEDED, run_id=waiting.run_id, at=at
     )
+    missing = changes_not_entered(database, waiting, at=at)
     with database.transaction():
         finish_revision(
             database,
@@ -233,7 +242,7 @@ def _supersede(database: Database, *, at: datetime, audit: bool) -> None:
             evidence={},
             at=at,
         )
-        append_audit(database, [settled] if audit else [])
+        append_audit(database, [*missing, settled] if audit else [])
 
 
 def _failed_before(database: Database, plan: Plan, *, now: datetime) -> str | None:
@@ -243,13 +252,12 @@ def _failed_before(database: Database, plan: Plan, *, now: datetime) -> str | No
     three times in a row, it is tried every five minutes.
     """
     newest = list_revisions(database, newest=_NEWEST)
-    detail = pl.col("detail").fill_null("")
-    unwritten = detail.str.starts_with(NOT_WRITTEN)
+    unwritten = pl.col("detail").fill_null("").str.starts_with(NOT_WRITTEN)
     refused = newest.filter(
         pl.col("sha256") == digest(plan.document),
         pl.col("outcome").is_in(TAKEN_BACK),
         pl.col("finished_at") > now - RETRY_REFUSED_AFTER,
-        ~(unwritten | detail.str.starts_with(OVERTAKEN)),
+        ~unwritten,
     )
     if not refused.is_empty():
         found = refused.row(0, named=True)

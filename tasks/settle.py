@@ -6,7 +6,7 @@ nothing: a revision whose process died stays `intended` until the next look.
 
 from __future__ import annotations
 
-import json
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -21,17 +21,17 @@ from policy.errors import OptimizerError
 from policy.frames import CHANGES, LIMITS, empty
 from policy.scrape import Scrape
 from policy.settings import Settings
-from storage.audit import AuditEntry, append_audit, changes_entered
+from storage.audit import AuditEntry, append_audit
 from storage.database import Database
 from storage.limits import observed_limits
 from storage.revisions import Outcome, Revision, finish_revision, newest_confirmed
 from tasks.answers import first_answer
-from tasks.audit_entries import limits_changed, revision_settled
+from tasks.audit_entries import changes_not_entered, limits_changed, revision_settled
 from tasks.discover import discover
 from tasks.http import client_of
 from tasks.mimir import reload_states, runtime_overrides
 from tasks.retry import retry_policy
-from tasks.sinks.base import Sink
+from tasks.sinks.base import Published, Sink
 from tasks.step import step
 from tasks.verify import (
     Before,
@@ -72,6 +72,20 @@ def waiting_revision(newest: Revision | None, *, now: datetime) -> Revision | No
     return newest if newest.outcome == "intended" or revisited else None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desk:
+    """Where a refused document is taken out again.
+
+    Attributes:
+        sink: where it was published.
+        held: what that holds, as the one read it who may write there; None where nobody of us may:
+            then nothing can be put back, and a refusal waits for who may.
+    """
+
+    sink: Sink
+    held: Published | None
+
+
 @step(
     name="settle",
     task_run_name="settle revision {revision.revision}",
@@ -82,7 +96,7 @@ async def settle(
     *,
     seen: Scrape,
     settings: Settings,
-    sink: Sink | None,
+    desk: Desk | None,
     before: Before | None,
     database: Database,
     clock: Callable[[], datetime],
@@ -93,14 +107,14 @@ async def settle(
         revision: one that waits, as `waiting_revision` gives it.
         seen: a scrape of all processes.
         settings: where to read the values in force, and how long the proof may take.
-        sink: where a refused document is taken out again; None in a dry run.
+        desk: where a refused document is taken out again; None in a dry run.
         before: what the pods said before the newest revision was written; None after a restart.
         database: where the outcome is stored.
         clock: aware UTC.
     """
     if seen.at <= revision.at:
         return None  # another flow wrote it after this look
-    overdue = _overdue(revision, settings=settings, sink=sink, now=clock())
+    overdue = _overdue(revision, settings=settings, desk=desk, now=clock())
     verdict = judge(
         _expectation(revision, database=database, before=before, known=_known(seen)),
         seen=await _look(seen, settings, clock=clock),
@@ -112,7 +126,11 @@ async def settle(
     said = revision.outcome == "inconclusive"
     if isinstance(verdict, Inconclusive) and (said or not overdue):
         return None
-    settled = _settled(revision, verdict=verdict, sink=sink, database=database)
+    if isinstance(verdict, Failed) and desk is not None and desk.held is None:
+        return None
+    settled = await asyncio.to_thread(
+        _settled, revision, verdict=verdict, desk=desk, database=database
+    )
     with database.transaction():
         finish_revision(
             database,
@@ -127,9 +145,9 @@ async def settle(
     return settled
 
 
-def _overdue(revision: Revision, *, settings: Settings, sink: Sink | None, now: datetime) -> bool:
+def _overdue(revision: Revision, *, settings: Settings, desk: Desk | None, now: datetime) -> bool:
     """Whether every process should have loaded it by now; never, where a person merges it."""
-    needed = WITHOUT_SINK if sink is None else sink.arrives_within
+    needed = WITHOUT_SINK if desk is None else desk.sink.arrives_within
     allowed = settings.publish.verify_timeout or needed
     return allowed is not None and now - revision.at >= allowed
 
@@ -179,7 +197,7 @@ def _expectation(
 
 
 def _settled(
-    revision: Revision, *, verdict: Verdict, sink: Sink | None, database: Database
+    revision: Revision, *, verdict: Verdict, desk: Desk | None, database: Database
 ) -> Settled:
     number = revision.revision
     match verdict:
@@ -190,22 +208,22 @@ def _settled(
             line = f"revision {number} inconclusive, it stays in place: {verdict.detail}"
             return Settled(revision=number, outcome="inconclusive", line=line)
         case Failed():
-            return _taken_back(revision, verdict=verdict, sink=sink, database=database)
+            return _taken_back(revision, verdict=verdict, desk=desk, database=database)
 
 
 def _taken_back(
-    revision: Revision, *, verdict: Failed, sink: Sink | None, database: Database
+    revision: Revision, *, verdict: Failed, desk: Desk | None, database: Database
 ) -> Settled:
     number = revision.revision
     previous = newest_confirmed(database)
     failed = f"revision {number} failed: {verdict.detail}"
     if previous is None:
         return Settled(revision=number, outcome="failed", line=f"{failed}; nothing to put back")
-    if sink is None:
+    if desk is None or desk.held is None:
         line = f"{failed}; nothing is written in a dry run: put revision {previous.revision} back"
         return Settled(revision=number, outcome="failed", line=line)
     good = previous.document.encode()
-    held = sink.read()
+    sink, held = desk.sink, desk.held
     # Where a run died between putting back and saying so, it is back already.
     there = held.document == good
     ours = held.document == revision.document.encode()
@@ -226,9 +244,7 @@ def _entries(
     """
     number, run_id = revision.revision, revision.run_id
     found = []
-    written = pl.DataFrame(json.loads(revision.changes), schema=CHANGES)
-    if not changes_entered(database, revision=number, since=revision.at):
-        found += limits_changed(written, revision=number, run_id=run_id, at=at)
+    found += changes_not_entered(database, revision, at=at)
     if settled.put_back is not None:
         back = _undone(revision, previous=settled.put_back, database=database)
         found += limits_changed(back, revision=settled.put_back.revision, run_id=run_id, at=at)

@@ -58,6 +58,8 @@ class LockedFile:
             NotTheWriter: another process holds it.
             ConfigError: the file cannot be made.
         """
+        if self._descriptor is not None and not _is_at(self._path, self._descriptor):
+            self.release()  # somebody removed the file: others would lock another one
         if self._descriptor is None:
             self._descriptor = _locked(self._path)
         return 0
@@ -67,6 +69,15 @@ class LockedFile:
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
+
+
+def _is_at(path: Path, descriptor: int) -> bool:
+    try:
+        there = path.stat()
+    except FileNotFoundError:
+        return False
+    ours = os.fstat(descriptor)
+    return (there.st_dev, there.st_ino) == (ours.st_dev, ours.st_ino)
 
 
 def _locked(path: Path) -> int:

@@ -65,5 +65,6 @@ def _git_folder(repository: Path) -> Path:
     """Where Git keeps what is not tracked, in a clone, a work tree, or a bare repository."""
     inside = repository.absolute() / ".git"
     if inside.is_file():
-        return Path(inside.read_text(encoding="utf-8").removeprefix("gitdir:").strip())
+        told = Path(inside.read_text(encoding="utf-8").removeprefix("gitdir:").strip())
+        return inside.parent / told  # as it is, where it is absolute
     return inside if inside.is_dir() else repository.absolute()

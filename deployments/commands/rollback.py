@@ -16,9 +16,12 @@ from deployments.output import Column, Format, show
 from deployments.pinning import ending, ends_at, forecast, login_name
 from deployments.planning import planned
 from deployments.standing import standing_limits
+from policy.document import parse
 from policy.errors import ConfigError
 from policy.holds import EVERYONE, HOLDS, Hold, in_force, with_hold
 from policy.pinnable import spoken
+from policy.plan import Plan
+from policy.settings import Settings
 from storage import holds as stored
 from storage import reading
 
@@ -73,14 +76,7 @@ def rollback(  # noqa: PLR0913, PLR0917 - the options of a command line
         until=ends_at(length, until, now=now),
     )
     refuse_stranger(word.tenant, said=said, known=reading.known_tenants(url))
-    layers, holds = with_hold(reading.layers(url), reading.holds(url), word=word, said=said)
-    pending = planned(
-        settings, layers=layers, holds=holds, stands=standing_limits(settings), now=now
-    )
-    if pending.problems:
-        raise ConfigError(
-            f"with revision {revision} nothing could be published any more: {pending.problems[0]}"
-        )
+    pending = _pending(settings, word=word, said=said)
     show(pending.changes, form=output, columns=CHANGES)
     if preview:
         say("a preview: nothing is held")
@@ -101,7 +97,7 @@ def release(
     settings = settings_of(config)
     url, now = settings.storage.url, datetime.now(UTC)
     found = in_force(reading.holds(url), now=now)
-    whose = EVERYONE if tenant is None else tenant
+    whose = EVERYONE if tenant is None else spoken(tenant, of="the tenant")
     if found.is_empty() or (whose != EVERYONE and whose not in found["tenant"]):
         raise ConfigError(f"{whose} is not held; `mlo holds` lists" if tenant else "nobody is held")
     stored.release(
@@ -131,12 +127,31 @@ def holds(config: ConfigOption = None, output: OutputOption = Format.TABLE) -> N
     show(named.select("whose", *HOLDS.names()), form=output, columns=COLUMNS)
 
 
+def _pending(settings: Settings, *, word: Hold, said: pl.DataFrame) -> Plan:
+    """What would be published with the hold.
+
+    Raises:
+        ConfigError: with it nothing could be published any more.
+    """
+    url, stands, now = settings.storage.url, standing_limits(settings), word.since
+    layers, holds = reading.layers(url), reading.holds(url)
+    before = planned(settings, layers=layers, holds=holds, stands=stands, now=now).problems
+    layers, holds = with_hold(layers, holds, word=word, said=said)
+    found = planned(settings, layers=layers, holds=holds, stands=stands, now=now)
+    if added := [problem for problem in found.problems if problem not in before]:
+        raise ConfigError(
+            f"with revision {word.revision} nothing could be published any more: {added[0]}"
+        )
+    return found
+
+
 def _of_everyone(url: str, found: pl.DataFrame) -> tuple[Hold, pl.DataFrame] | None:
     rows = found.filter(pl.col("tenant") == EVERYONE)
     if rows.is_empty():
         return None
     word = Hold(**rows.row(0, named=True))
-    return word, said_by(url, word.revision)
+    kept = reading.kept_document(url, word.revision)
+    return None if kept is None else (word, parse(kept.document))
 
 
 def _whose(tenant: str) -> str:

@@ -1,6 +1,9 @@
 create table history_identity (name varchar not null);
 comment on table history_identity is 'What tells this history from all others; one row, made with the first publication.';
 
+create table writer_epochs (sink varchar primary key, epoch bigint not null);
+comment on table writer_epochs is 'The epoch with which this history wrote to each sink at last.';
+
 create table pauses (
     "at" timestamptz not null,
     actor varchar not null,

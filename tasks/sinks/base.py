@@ -67,8 +67,13 @@ class Sink(Protocol):
 class Fenced(Protocol):
     """A sink where a new writer can shut out the one before it, even one that sleeps."""
 
-    def fence(self, epoch: int, *, if_version: str) -> None:
+    def fence(self, epoch: int, *, if_version: str) -> str:
         """Leave our epoch there, so that whatever was read before this can no longer be replaced.
+
+        Where nothing is there yet, it goes with the first document.
+
+        Returns:
+            The version that is there now.
 
         Raises:
             Conflict: it changed since it was read.

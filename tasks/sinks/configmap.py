@@ -14,14 +14,13 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Final, Literal
 
-from policy.document import parse, render
+from policy.document import parse
 from policy.errors import ConfigError
-from policy.frames import LIMITS, empty
 from policy.room import CONFIG_MAP_BYTES
 from tasks.config_map import ABSENT, OURS, ConfigMap, Kept, Place, is_ours
 from tasks.sinks.base import Published
 
-_EPOCH: Final = "mimir-limit-optimizer/epoch"
+EPOCH: Final = "mimir-limit-optimizer/epoch"
 _PAUSED: Final = "mimir-limit-optimizer/paused"
 # The kubelet refreshes a volume within two minutes, and Mimir looks every ten seconds.
 ARRIVES_WITHIN: Final = timedelta(minutes=3)
@@ -43,6 +42,7 @@ class ConfigMapSink:
         """
         self._config_map = ConfigMap(place)
         self._compression = compression
+        self._epoch: int | None = None
         self._entry = f"{key}.gz" if compression == "gzip" else key
 
     @property
@@ -76,7 +76,7 @@ class ConfigMapSink:
         kept = self._config_map.change(
             if_version=if_version,
             arrived=lambda found: self._document(found) == document,
-            annotations=OURS,
+            annotations=OURS | ({EPOCH: str(self._epoch)} if self._epoch else {}),
             data=None if packed else entry,
             binary_data=entry if packed else None,
         )
@@ -87,16 +87,17 @@ class ConfigMapSink:
             )
         return kept.version
 
-    def fence(self, epoch: int, *, if_version: str) -> None:
-        """Leave our epoch there; an absent ConfigMap is made, and says nothing yet.
+    def fence(self, epoch: int, *, if_version: str) -> str:
+        """Leave our epoch there; an absent ConfigMap gets it with the first document.
 
         Raises:
             Conflict: it changed since it was read.
             OptimizerError: as `write`.
         """
-        if if_version == ABSENT:
-            if_version = self.write(render(empty(LIMITS)), if_version=if_version)
-        stamp(self._config_map, epoch, if_version=if_version)
+        self._epoch = epoch
+        if if_version == ABSENT:  # an empty one would drop what the pods still have
+            return ABSENT
+        return stamp(self._config_map, epoch, if_version=if_version)
 
     def _packed(self, document: bytes) -> str:
         """The document as an entry of a ConfigMap.
@@ -140,23 +141,24 @@ class ConfigMapSink:
         )
 
 
-def stamp(config_map: ConfigMap, epoch: int, *, if_version: str) -> None:
-    """Write the epoch beside the document, and nothing else.
+def stamp(config_map: ConfigMap, epoch: int, *, if_version: str) -> str:
+    """Write the epoch beside the document, and nothing else; gives the version that it makes.
 
     Raises:
         Conflict: it changed since it was read.
         OptimizerError: it cannot be written.
     """
-    config_map.change(
+    kept = config_map.change(
         if_version=if_version,
         arrived=lambda found: epoch_of(found.annotations) == epoch,
-        annotations={_EPOCH: str(epoch)},
+        annotations={EPOCH: str(epoch)},
     )
+    return kept.version
 
 
 def epoch_of(annotations: Mapping[str, str]) -> int:
     """The epoch of the writer who was the last to come; 0 where none has."""
-    told = annotations.get(_EPOCH, "")
+    told = annotations.get(EPOCH, "")
     return int(told) if told.isdecimal() else 0
 
 

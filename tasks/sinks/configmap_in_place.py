@@ -137,14 +137,14 @@ class InPlaceSink:
             )
         return written.version
 
-    def fence(self, epoch: int, *, if_version: str) -> None:
+    def fence(self, epoch: int, *, if_version: str) -> str:
         """Leave our epoch in an annotation.
 
         Raises:
             Conflict: it changed since it was read.
             OptimizerError: as `write`.
         """
-        stamp(self._config_map, epoch, if_version=if_version)
+        return stamp(self._config_map, epoch, if_version=if_version)
 
     def _as_read(self, if_version: str) -> Kept:
         """The ConfigMap of this version.

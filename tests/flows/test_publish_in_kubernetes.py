@@ -16,6 +16,7 @@ from flows.rollback import rollback
 from flows.writing import release_pen
 from policy.document import parse
 from policy.errors import Conflict, OptimizerError, RetriableError
+from storage.pauses import pause
 from tasks.kubernetes_client import api_client
 from tests.fake_kubernetes import FakeKubernetes, kubeconfig
 
@@ -83,6 +84,7 @@ def way(new_world: NewWorld, api: FakeKubernetes, kmock: RawHandler, tmp_path: P
         "publish": {"sink": "configmap"},
         "metricsDiscovery": {"kubeconfig": str(kubeconfig(tmp_path, str(kmock.url)))},
     }
+    api.put(CONFIG_MAP, data={KEY: "overrides: {}\n"})  # as a chart makes it
     return Way(new_world(tree=tree), api)
 
 
@@ -96,6 +98,32 @@ async def test_what_is_published_is_confirmed_and_then_nothing_is_written(way: W
     assert parse((way.document() or "").encode()).height > 0
     assert way.api.writes("configmaps") == written
     assert way.annotation(EPOCH) == "1"
+
+
+async def test_a_config_map_that_is_not_there_is_made_with_the_first_limits(way: Way) -> None:
+    """An empty one would drop what the processes still have."""
+    del way.api.kept[CONFIG_MAP]
+
+    await way.run(protect)
+    absent = CONFIG_MAP not in way.api.kept
+    await way.run(optimize)
+
+    assert absent
+    assert parse((way.document() or "").encode()).height > 0
+    assert way.annotation(EPOCH) == "1"
+
+
+async def test_while_paused_a_deleted_config_map_is_not_made_again(way: Way) -> None:
+    await way.begin()
+    pause(way.world.database, by="anna", reason="x", at=way.world.clock(), until=None)
+    del way.api.kept[CONFIG_MAP]
+
+    said = [line for _ in range(3) for line in await way.world.run(protect, after=INTERVAL)]
+
+    assert CONFIG_MAP not in way.api.kept
+    (line,) = [line for line in said if line.startswith("somebody else changed")]
+    assert "→ gone" in line
+    assert "; it waits: anna paused it" in line
 
 
 async def test_in_a_dry_run_nothing_of_kubernetes_is_asked(way: Way) -> None:
@@ -115,7 +143,7 @@ async def test_a_storm_of_edits_is_outlasted_and_none_of_them_is_lost(way: Way) 
 
     assert said[-1].startswith("revision 4 written"), "two of ours were overtaken"
     assert way.annotation("note") == "theirs"
-    assert way.world.revisions()[1:3] == [("optimizer", "failed")] * 2
+    assert way.world.revisions() == [("found", "confirmed"), ("optimizer", "intended")]
 
 
 async def test_a_storm_that_does_not_end_is_left_to_the_next_run(way: Way) -> None:
@@ -209,6 +237,41 @@ async def test_another_writer_is_left_alone_until_it_is_gone(way: Way) -> None:
     assert stood_by == 0
     assert any(" written: " in line for line in later)
     assert way.annotation(EPOCH) == "8"
+
+
+async def test_what_another_writer_left_is_taken_over_and_no_drift(way: Way) -> None:
+    """It stood by, the other one wrote, and is gone now."""
+    await way.begin()
+    ours = way.document()
+    way.api.put(LEASE, spec={"holderIdentity": "pod-b", "leaseTransitions": 7})
+    theirs = "overrides:\n  steady-1:\n    ingestion_rate: 12345\n"
+    way.api.kept[CONFIG_MAP]["data"][KEY] = theirs
+    way.edit(**{EPOCH: "7"})
+    way.world.restart()
+
+    stood_by = [line for _ in range(2) for line in await way.run(protect)]
+    way.api.put(LEASE, spec={"holderIdentity": "", "leaseTransitions": 7})
+    took_over = await way.run(protect)
+
+    assert ours != theirs
+    assert not any("somebody else changed" in line for line in [*stood_by, *took_over])
+    assert ("found", "confirmed") in way.world.revisions()[1:]
+    assert way.annotation(EPOCH) == "8"
+
+
+async def test_a_lease_that_was_deleted_makes_no_second_writer(way: Way) -> None:
+    """Its count begins anew: what we left at the sink tells the other one from us."""
+    await way.begin()
+    del way.api.kept[LEASE]
+    way.api.put(LEASE, spec={"holderIdentity": "pod-b", "leaseTransitions": 1})
+    way.edit(**{EPOCH: "2"})
+    before = way.document()
+
+    await way.run(optimize)
+    await way.run(protect)
+
+    assert way.document() == before
+    assert way.annotation(EPOCH) == "2"
 
 
 async def test_a_writer_that_slept_cannot_write_what_it_had_read(way: Way) -> None:

@@ -310,6 +310,8 @@ def test_imported_hours_make_days_as_measured_ones_do(database: Database, now: d
 
 
 BEFORE_PEAKS = """
+    drop view v_holds; drop table holds; drop table pauses; drop table writer_epochs;
+    drop table history_identity;
     drop view v_standings; drop table standings; drop view v_backtests; drop table backtests;
     drop view v_moves; drop table moves; drop table leanings;
     drop table peaks_daily; drop table open_hours; drop table peaks_weekly; drop table resources;

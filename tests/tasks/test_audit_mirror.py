@@ -133,7 +133,7 @@ async def test_what_is_not_ours_is_left_alone(kmock: RawHandler, tmp_path: Path)
         (401, ConfigError, "does not know us (401)"),
         (403, ConfigError, "grant get, create and patch on configmaps in namespace mimir-system"),
         (409, Conflict, "was changed by someone else"),
-        (422, ConfigError, "(422, may not be more than 1048576 bytes): check auditLog.configMap"),
+        (422, ConfigError, "(422, may not be more than 1048576 bytes): check mimir.namespace and"),
         (429, RetriableError, "was not written"),
         (500, RetriableError, "was not written"),
     ],

@@ -17,7 +17,7 @@ from policy.scrape import RELOAD_SUCCESSFUL, RUNTIME_HASH, Scrape
 from policy.settings import parse_settings
 from storage.database import Database
 from storage.revisions import Intent, begin_revision, finish_revision, get_revision, newest_revision
-from tasks.settle import Settled, settle, waiting_revision
+from tasks.settle import Desk, Settled, settle, waiting_revision
 from tasks.sinks import FileSink
 from tasks.verify import Before
 
@@ -90,7 +90,7 @@ class Bench:
             waiting,
             seen=self.scrape(hashes, refusing=refusing, failed=failed),
             settings=self.settings,
-            sink=self.sink,
+            desk=None if self.sink is None else Desk(sink=self.sink, held=self.sink.read()),
             before=before,
             database=self.database,
             clock=lambda: self.now,
