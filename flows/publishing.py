@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from threading import Lock
 from typing import Final
 
@@ -17,9 +18,9 @@ from flows.holding import fall_back
 from flows.planning import make_plan
 from flows.runtime import Run, Runtime
 from flows.takeover import adopt, take_over
-from flows.writing import hold_pen, impatient, note_patience, paused, release_pen
+from flows.writing import held_by_us, hold_pen, impatient, note_patience, paused, release_pen
 from policy.document import parse
-from policy.errors import Conflict, OptimizerError, RetriableError
+from policy.errors import Conflict, RetriableError
 from policy.frames import CHANGES, empty
 from policy.scrape import Scrape
 from policy.settings import Settings
@@ -138,26 +139,17 @@ async def settle_newest(
         return None
     sink = sink_of(runtime, settings)
     async with _turn(runtime.publishing):
-        held = None if sink is None else await _held_by_us(runtime, settings, sink=sink)
         return await settle(
             waiting,
             seen=seen,
             settings=settings,
-            desk=None if sink is None else Desk(sink=sink, held=held),
+            desk=None
+            if sink is None
+            else Desk(sink=sink, open=partial(held_by_us, runtime, settings, sink=sink)),
             before=runtime.memory.before,
             database=runtime.database,
             clock=runtime.clock,
         )
-
-
-async def _held_by_us(runtime: Runtime, settings: Settings, *, sink: Sink) -> Published | None:
-    """What the sink holds, if we may write there; None where not, or where it cannot be told."""
-    try:
-        held = await asyncio.to_thread(sink.read)
-        pen = await hold_pen(runtime, settings, sink=sink, held=held)
-    except OptimizerError:
-        return None
-    return None if pen.taken_over else pen.held
 
 
 async def _hurry(runtime: Runtime, settings: Settings, *, revision: int) -> None:

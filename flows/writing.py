@@ -97,6 +97,24 @@ async def hold_pen(
     return pen
 
 
+def held_by_us(runtime: Runtime, settings: Settings, *, sink: Sink) -> Published | None:
+    """What the sink holds, if we may write there; None where not, or where it cannot be told.
+
+    To be called where no other thread asks for the pen.
+    """
+    try:
+        pen = _held(
+            runtime,
+            _writer(runtime, settings, sink),
+            sink=sink,
+            held=sink.read(),
+            pausing=False,
+        )
+    except OptimizerError:
+        return None
+    return None if pen.taken_over else pen.held
+
+
 def release_pen(runtime: Runtime) -> None:
     """Let another process write at once, as far as that can be said; otherwise ours expires."""
     kept, runtime.memory.writer = runtime.memory.writer, None

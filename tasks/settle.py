@@ -78,12 +78,12 @@ class Desk:
 
     Attributes:
         sink: where it was published.
-        held: what that holds, as the one read it who may write there; None where nobody of us may:
+        open: gives what that holds, as the one read it who may write there; None where we may not:
             then nothing can be put back, and a refusal waits for who may.
     """
 
     sink: Sink
-    held: Published | None
+    open: Callable[[], Published | None]
 
 
 @step(
@@ -126,11 +126,11 @@ async def settle(
     said = revision.outcome == "inconclusive"
     if isinstance(verdict, Inconclusive) and (said or not overdue):
         return None
-    if isinstance(verdict, Failed) and desk is not None and desk.held is None:
-        return None
     settled = await asyncio.to_thread(
         _settled, revision, verdict=verdict, desk=desk, database=database
     )
+    if settled is None:
+        return None
     with database.transaction():
         finish_revision(
             database,
@@ -198,7 +198,7 @@ def _expectation(
 
 def _settled(
     revision: Revision, *, verdict: Verdict, desk: Desk | None, database: Database
-) -> Settled:
+) -> Settled | None:
     number = revision.revision
     match verdict:
         case Confirmed():
@@ -213,17 +213,19 @@ def _settled(
 
 def _taken_back(
     revision: Revision, *, verdict: Failed, desk: Desk | None, database: Database
-) -> Settled:
+) -> Settled | None:
     number = revision.revision
     previous = newest_confirmed(database)
     failed = f"revision {number} failed: {verdict.detail}"
     if previous is None:
         return Settled(revision=number, outcome="failed", line=f"{failed}; nothing to put back")
-    if desk is None or desk.held is None:
+    if desk is None:
         line = f"{failed}; nothing is written in a dry run: put revision {previous.revision} back"
         return Settled(revision=number, outcome="failed", line=line)
     good = previous.document.encode()
-    sink, held = desk.sink, desk.held
+    sink, held = desk.sink, desk.open()
+    if held is None:
+        return None
     # Where a run died between putting back and saying so, it is back already.
     there = held.document == good
     ours = held.document == revision.document.encode()

@@ -6,6 +6,7 @@ import json
 from datetime import UTC, datetime
 from pathlib import Path
 
+import duckdb
 import polars as pl
 import pytest
 from typer.testing import CliRunner, Result
@@ -225,3 +226,50 @@ def test_without_the_audit_log_nothing_is_audited() -> None:
     run("resume")
 
     assert entries() == []
+
+
+@pytest.mark.usefixtures("url")
+def test_an_empty_name_releases_nobody() -> None:
+    back("1", "--tenant", "acme")
+
+    result = run("release", "")
+
+    assert result.exit_code == 1
+    assert "the tenant is empty" in result.stderr
+    assert held() == {"acme": FIRST["acme"]}
+
+
+def test_what_is_wrong_without_the_hold_does_not_forbid_it(url: str) -> None:
+    with Database.open(url, clock=lambda: NOW) as database:
+        bad = pl.concat([words(SECOND), words({"no tenant id": 5.0})])
+        replace_layer(database, "optimized", bad, run_id="2")
+
+    assert back("1", "--tenant", "acme").exit_code == 0
+    assert held() == {"acme": FIRST["acme"]}
+
+
+def test_a_tenant_is_released_though_everyone_is_held_at_what_was_refused_since(url: str) -> None:
+    back("2")
+    back("1", "--tenant", "acme")
+    with Database.open(url, clock=lambda: NOW) as database:
+        finish_revision(
+            database, revision=2, outcome="reverted", detail="refused", evidence={}, at=NOW
+        )
+
+    result = run("release", "acme")
+
+    assert result.exit_code == 0, result.output
+    assert held() == SECOND
+
+
+@pytest.mark.parametrize("command", [("holds",), ("diff",), ("resume",), ("explain", "acme")])
+def test_a_history_of_an_older_version_is_told_with_the_way_out(
+    url: str, command: tuple[str, ...]
+) -> None:
+    with duckdb.connect(url) as connection:
+        connection.execute("drop view v_holds; drop table holds; drop table pauses")
+
+    result = run(*command)
+
+    assert result.exit_code == 1
+    assert "made by an older version of mlo: start `mlo up` once" in result.stderr

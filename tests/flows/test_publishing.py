@@ -4,17 +4,26 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
+import polars as pl
 import pytest
 
 from flows.optimize import optimize
 from flows.protect import protect
 from flows.publishing import publish_layers
 from flows.runtime import Run
+from policy.document import parse, render
+from policy.errors import ConfigError
+from policy.pins import Pin
 from simulator import Fault
+from storage.audit import read_audit
 from storage.pauses import pause
+from storage.pins import pin
 from storage.revisions import get_revision
+from tasks.sinks import FileSink
+from tasks.writer import LockedFile
 
 INTERVAL = 15.0
 CYCLES = 1_000
@@ -112,3 +121,91 @@ async def test_a_dry_run_says_what_would_stop_the_real_run(new_world: NewWorld, 
 
     assert "not published: anna paused it: upgrade; `mlo resume` ends it" in said
     assert world.file.read_bytes() == b"overrides: {}\n"
+
+
+def pinned(world: Any, key: tuple[str, str], value: float) -> None:  # noqa: ANN401
+    word = Pin(
+        tenant=key[0],
+        limit=key[1],
+        value=value,
+        reason="x",
+        by="anna",
+        since=world.clock(),
+        until=None,
+    )
+    pin(world.database, word)
+
+
+def entered(world: Any) -> set[tuple[str, str, float]]:  # noqa: ANN401 - the world of conftest
+    since = world.clock() - timedelta(hours=1)
+    found = read_audit(world.database, since=since).filter(action="limit_changed")
+    details = [
+        (tenant, json.loads(told)) for tenant, told in found.select("tenant", "details").rows()
+    ]
+    return {(tenant, told["limit"], told["after"]) for tenant, told in details}
+
+
+async def test_what_a_process_wrote_and_died_over_is_entered_by_the_next(
+    new_world: NewWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = new_world()
+    for flow in (protect, optimize, protect):
+        await world.run(flow, after=INTERVAL)
+    one, other = [key for key in world.limits() if key[1] == "ingestion_rate"][:2]
+
+    def die(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    pinned(world, one, 70_000.0)
+    with monkeypatch.context() as patched:
+        patched.setattr("tasks.publish.limits_changed", die)
+        with pytest.raises(KeyboardInterrupt):
+            await world.run(protect, after=INTERVAL)
+    world.restart()
+    pinned(world, other, 80_000.0)
+    await world.run(protect, after=3.0)
+
+    assert {(*one, 70_000.0), (*other, 80_000.0)} <= entered(world)
+
+
+async def test_of_a_write_that_arrived_in_part_that_part_is_entered(
+    new_world: NewWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As of Cortex, which takes one tenant and refuses another."""
+    world = new_world()
+    for flow in (protect, optimize, protect):
+        await world.run(flow, after=INTERVAL)
+    ours = world.limits()
+    one, other = [key for key in ours if key[1] == "ingestion_rate"][:2]
+    pinned(world, one, 70_000.0)
+    pinned(world, other, 80_000.0)
+    whole = FileSink.write
+
+    def partly(self: FileSink, document: bytes, *, if_version: str) -> str:
+        rows = parse(document).with_columns(
+            value=pl.when(pl.col("value") == 80_000.0).then(ours[other]).otherwise("value")
+        )
+        whole(self, render(rows), if_version=if_version)
+        raise ConfigError("not written: 1 of the tenants that change")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("tasks.sinks.file.FileSink.write", partly)
+        with pytest.raises(ConfigError):
+            await world.run(protect, after=INTERVAL)
+    then = entered(world)
+    said = await world.run(protect, after=INTERVAL)
+
+    assert (*one, 70_000.0) in then
+    assert (*other, 80_000.0) not in then
+    assert (*other, 80_000.0) in entered(world)
+    assert not any("somebody else" in line for line in said)
+
+
+async def test_a_dry_run_lets_another_process_write(new_world: NewWorld) -> None:
+    world = new_world()
+    await world.run(protect)
+    world.tree = {"mode": "dry-run"}
+
+    await world.run(protect, after=INTERVAL)
+
+    assert LockedFile(world.file.with_name(".overrides.yaml.writer")).hold() == 0

@@ -19,6 +19,7 @@ from policy.pins import Pin
 from simulator import Fault
 from storage.audit import read_audit
 from storage.holds import read_holds, release
+from storage.moves import moves
 from storage.pins import pin
 
 INTERVAL = 15.0
@@ -206,3 +207,55 @@ async def rolled_back(world: Any, revision: int, **given: str) -> list[str]:  # 
     await rollback.fn(revision, **{"reason": "a test", "by": "anna", **given})  # type: ignore[misc]
     said: list[str] = world.said[heard:]
     return said
+
+
+async def test_a_tenant_whose_own_hold_ends_is_held_with_everyone_again(
+    new_world: NewWorld,
+) -> None:
+    world = new_world()
+    await published(world)
+    decided = world.limits()
+    tenant = min(tenant for tenant, _ in decided)
+    await rolled_back(world, 2)
+    await rolled_back(world, 1, tenant=tenant, hold_for="1h")
+    alone = world.limits()
+
+    await world.run(protect, after=3_700.0)
+
+    assert {key for key in alone if key[0] == tenant} == set()
+    assert world.limits() == decided
+
+
+async def test_what_is_decided_for_who_is_held_is_no_move(new_world: NewWorld) -> None:
+    """Nothing of it was tried: it proves nothing, and starts no cool-down."""
+    world = new_world()
+    await world.run(protect)
+    await rolled_back(world, 1)
+
+    await world.run(optimize, after=INTERVAL)
+
+    found = moves(world.database, now=world.clock(), window=timedelta(days=1))
+    assert found.drop_nulls("lowered_at").is_empty()
+    assert found.drop_nulls("raised_at").is_empty()
+
+
+async def test_a_dry_run_keeps_what_was_decided_beneath_a_hold(new_world: NewWorld) -> None:
+    world = new_world()
+    await published(world)
+    decided = world.layer("optimized").select("tenant", "limit", "value").rows()
+    await rolled_back(world, 1)
+    world.tree = {"mode": "dry-run"}
+
+    await world.run(optimize, after=INTERVAL)
+
+    assert set(decided) <= set(world.layer("optimized").select("tenant", "limit", "value").rows())
+
+
+async def test_a_tenant_that_nobody_knows_is_not_held(new_world: NewWorld) -> None:
+    world = new_world()
+    await published(world)
+
+    with pytest.raises(ConfigError, match="nothing is known of a tenant 'steedy-1'"):
+        await rolled_back(world, 1, tenant="steedy-1")
+
+    assert read_holds(world.database).is_empty()

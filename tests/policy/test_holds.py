@@ -143,3 +143,22 @@ def test_an_operators_words_are_pins_and_the_holds_beneath_them() -> None:
         ("a", "pin", 9.0),
         ("b", "hold", 6.0),
     ]
+
+
+def test_a_pinned_rate_takes_the_operators_burst_along_where_ours_is_silenced() -> None:
+    """Else the burst of their own, in force again, would refuse what the pinned rate allows."""
+    burst = "ingestion_burst_size"
+    layers = pl.concat([layer("optimized", "a", burst, 2e6), layer("pin", "a", RATE, 1.5e6)])
+    layers, holds = with_hold(layers, empty(HOLDS), word=word(), said=empty(LIMITS))
+
+    found = plan(
+        layers,
+        observed=pl.DataFrame([("", burst, 200_000.0)], schema=LIMITS, orient="row"),
+        standing=empty(LIMITS),
+        bounds=Bounds(),
+        terms=Terms(known=frozenset({RATE, burst})),
+        now=NOON,
+        holds=holds,
+    )
+
+    assert dict(found.composed.select("limit", "value").iter_rows()) == {RATE: 1.5e6, burst: 1.5e6}

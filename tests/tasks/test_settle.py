@@ -90,7 +90,7 @@ class Bench:
             waiting,
             seen=self.scrape(hashes, refusing=refusing, failed=failed),
             settings=self.settings,
-            desk=None if self.sink is None else Desk(sink=self.sink, held=self.sink.read()),
+            desk=None if self.sink is None else Desk(sink=self.sink, open=self.sink.read),
             before=before,
             database=self.database,
             clock=lambda: self.now,

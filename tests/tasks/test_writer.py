@@ -113,3 +113,32 @@ def test_two_that_write_to_the_same_place_find_the_same_lock(
 
     with pytest.raises(NotTheWriter):
         LockedFile(tmp_path / path).hold()
+
+
+def test_a_lock_whose_file_was_removed_holds_nobody_off(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    ours, theirs = LockedFile(path), LockedFile(path)
+    ours.hold()
+    path.unlink()
+    theirs.hold()
+
+    with pytest.raises(NotTheWriter):
+        ours.hold()
+
+
+def test_a_clone_within_another_is_locked_where_git_keeps_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a submodule, whose `.git` is a file with a path that counts from there."""
+    kept = tmp_path / "parent" / ".git" / "modules" / "clone"
+    kept.mkdir(parents=True)
+    clone = tmp_path / "parent" / "clone"
+    clone.mkdir()
+    (clone / ".git").write_text("gitdir: ../.git/modules/clone\n")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    settings = parse_settings({"publish": {"sink": "git", "git": {"repository": str(clone)}}})
+
+    build_writer(settings, identity="a", clock=lambda: None).hold()  # type: ignore[arg-type,return-value]
+
+    assert [path.name for path in kept.iterdir()] == ["mimir-limit-optimizer.mimir-limits.writer"]
