@@ -18,6 +18,7 @@ from typer.core import TyperGroup
 
 from deployments.commands.audit import audit
 from deployments.commands.backtest import backtest
+from deployments.commands.breaker import breaker_commands
 from deployments.commands.cardinality import cardinality_of
 from deployments.commands.config import config_commands
 from deployments.commands.diff import diff
@@ -131,6 +132,7 @@ app.command(rich_help_panel=OVERRULING)(release)
 app.command(rich_help_panel=OVERRULING)(holds)
 app.command(rich_help_panel=OVERRULING)(pause)
 app.command(rich_help_panel=OVERRULING)(resume)
+app.add_typer(breaker_commands, name="breaker", rich_help_panel=OVERRULING)
 app.command(rich_help_panel=CHECKING)(doctor)
 app.add_typer(config_commands, name="config", rich_help_panel=CHECKING)
 

@@ -8,7 +8,7 @@ from functools import partial
 
 import polars as pl
 
-from flows.blasts import blasts_now
+from flows.breaking import in_blast
 from flows.estimating import Estimated, estimated
 from flows.holding import overruled
 from flows.in_force import limits_of, operator_limits, standing_limits
@@ -165,7 +165,7 @@ def _evidence(runtime: Runtime, settings: Settings, *, scene: _Scene, now: datet
         estimates=scene.estimates,
         current=overlaid(own, above=scene.set_by_us),
         coverage=runtime.vitals.coverage or 0.0,
-        in_blast=blasts_now(runtime, settings, now=now)["tenant"].to_list(),
+        in_blast=in_blast(runtime),
         activity=scene.activity,
         changed=scene.previous.select("tenant", "limit", changed_at="written_at"),
         moves=lately,

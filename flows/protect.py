@@ -8,34 +8,27 @@ from typing import Final
 import polars as pl
 from prefect import flow
 
-from flows.auditing import allowed, hand_out, note, note_settings, turned_holds
-from flows.blasts import blasts_of
-from flows.in_force import limits_in_force, limits_loaded
+from flows.auditing import hand_out, note_settings
+from flows.breaking import guard
+from flows.in_force import limits_loaded
 from flows.publishing import publish_layers, settle_newest
 from flows.resources import resources_now
 from flows.reverting import take_back
 from flows.runtime import Run, Runtime, current, look
 from flows.words import protect_report, publication_lines
-from policy.breaker import breaker_layer
-from policy.catalogue import unlimited_at_zero
 from policy.demand import demand
 from policy.discards import DISCARDS, discards
-from policy.frames import LAYERS, SAMPLES, empty
+from policy.frames import SAMPLES, empty
 from policy.scrape import Scrape
 from policy.settings import Settings
-from policy.signals import BLASTING, DISCARD_SIGNALS, SAMPLES_ASKED
+from policy.signals import BLASTING, DISCARD_SIGNALS
 from policy.tenancy import looked_after
-from policy.tuned import catalogue_of, tuned
-from storage.audit import append_audit
-from storage.layers import read_layers
 from storage.revisions import Revision, newest_revision
-from tasks.audit_entries import blasts_turned
 from tasks.propagate import roll_out
-from tasks.record import record_layer, record_samples
+from tasks.record import record_samples
 from tasks.say import say
 from tasks.tell import tell
 
-HELD_FOR: Final = timedelta(minutes=5)
 NOTED_EVERY: Final = timedelta(minutes=1)
 
 
@@ -61,7 +54,8 @@ async def protect_once(runtime: Runtime, run: Run) -> None:
     await record_samples(
         samples, database=runtime.database, at=seen.at, note=noteworthy(runtime, samples, seen)
     )
-    blasts = await hold_blasts(runtime, run, settings, samples=samples)
+    guarded = await guard(runtime, run, settings, samples=samples)
+    blasts = guarded.blasts
     if not blasts.is_empty():
         marks = marked(blasts, like=samples)
         await record_samples(marks, database=runtime.database, at=seen.at, note=False)
@@ -150,67 +144,3 @@ def marked(blasts: pl.DataFrame, *, like: pl.DataFrame) -> pl.DataFrame:
         .with_columns(signal=pl.lit(BLASTING), value=pl.lit(1.0))
         .select(SAMPLES.names())
     )
-
-
-async def hold_blasts(
-    runtime: Runtime, run: Run, settings: Settings, *, samples: pl.DataFrame
-) -> pl.DataFrame:
-    """BLASTS in these SAMPLES; in production their limits are held where they are."""
-    now = runtime.clock()
-    rates = samples.filter(pl.col("signal") == SAMPLES_ASKED)
-    blasts = blasts_of(rates, runtime=runtime, settings=settings, now=now)
-    before = runtime.memory.blasting
-    say(
-        f"{tenant}  blast: {because}"
-        for tenant, because in blasts.select("tenant", "because").iter_rows()
-        if tenant not in before
-    )
-    runtime.memory.blasting = frozenset(blasts["tenant"])
-    run.summary["blasting"] = sorted(runtime.memory.blasting)
-    breaker = settings.circuit_breaker
-    on = settings.mode == "prod" and breaker.enabled and breaker.runtime_enabled
-    if not on:
-        note(runtime, settings, blasts_turned(blasts, before=before, run_id=run.run_id, at=now))
-    known = read_layers(runtime.database, now=now).filter(pl.col("layer") == "breaker")
-    wanted = breaker_words(runtime, settings, blasts=blasts, known=known) if on else empty(LAYERS)
-    entries = allowed(settings, turned_holds(runtime, run, held=wanted, known=known, on=on))
-    if wanted.equals(known):
-        append_audit(runtime.database, entries)
-    else:
-        await record_layer(
-            wanted, layer="breaker", database=runtime.database, run_id=run.run_id, audit=entries
-        )
-    runtime.memory.held = frozenset(wanted["tenant"])
-    return blasts
-
-
-def breaker_words(
-    runtime: Runtime, settings: Settings, *, blasts: pl.DataFrame, known: pl.DataFrame
-) -> pl.DataFrame:
-    """LAYERS of the breaker: the limits of those that blast, held where they are.
-
-    What says the same and holds for long enough stays: the document stays as it is, too.
-
-    Args:
-        runtime: the limits in force.
-        settings: which limits are held.
-        blasts: BLASTS of this moment.
-        known: what the breaker says until now.
-    """
-    if blasts.is_empty():
-        return known
-    now = runtime.clock()
-    ours = tuned(settings.limits)
-    held = breaker_layer(
-        blasts,
-        current=limits_in_force(runtime, blasts["tenant"], limits=ours),
-        limits=ours,
-        endless=unlimited_at_zero(catalogue_of(settings.limits)),
-        written_at=now,
-        expires_at=now + HELD_FOR,
-    )
-    lasting = known.filter(pl.col("expires_at") > now + HELD_FOR / 2)
-    new = held.join(lasting, on=["tenant", "limit", "value"], how="anti")
-    if new.is_empty():
-        return known
-    return pl.concat([known.join(new, on=["tenant", "limit"], how="anti"), new])

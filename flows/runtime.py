@@ -68,7 +68,6 @@ class Memory:
             that the same things give again: nothing to say, or a dry run's preview.
         refused: why the newest plan was refused, so that it is said once.
         would: CHANGES that a dry run would have made, so that they are said once.
-        blasting: the tenants that blasted in the newest look, so that each is told once.
         noted: when tenants were noted as seen, and which.
         writer: what was chosen to write to, and our right to write there.
         stamped: the epoch that this process left at the sink; None before it has.
@@ -77,6 +76,8 @@ class Memory:
         not_before: when the sink may be asked again, where it asked for patience.
         skew: the clocks that differed from ours in the newest look, so that it is said once.
         usual: what is usual for each tenant, and the number of the bucket it was asked for in.
+        weekly: what these hours were in past weeks, and the number of the hour it was asked for in.
+        thresholds: of the breakers, and when they were adapted.
         held: the tenants that the breaker held in the newest look; None before the first one.
         mirrored: when the ConfigMap of the audit was last tried, and the state that it then had.
         settings: those of the newest look, and what was wrong with a change of them.
@@ -93,8 +94,9 @@ class Memory:
     planned: tuple[object, Publication] | None = None
     refused: tuple[str, ...] = ()
     would: pl.DataFrame | None = None
-    blasting: frozenset[str] = frozenset()
     usual: tuple[int, pl.DataFrame] | None = None
+    weekly: tuple[int, pl.DataFrame] | None = None
+    thresholds: tuple[datetime | None, pl.DataFrame] | None = None
     noted: tuple[datetime, frozenset[str]] | None = None
     skew: Skew | None = None
     writer: tuple[object, Writer] | None = None

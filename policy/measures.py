@@ -125,6 +125,7 @@ MEASURES: Final = (
         families.OUT_OF_ORDER_CORTEX,
         copied=True,
     ),
+    _rate({"sum": signals.SERIES_CREATED_RATE}, families.SERIES_CREATED, copied=True),
     _level({"most_rows": "ha_max_clusters"}, families.HA_ELECTED),
     _level({"sum": signals.ACTIVE_SERIES}, families.SERIES_ACTIVE, copied=True),
     _level({"sum": signals.OWNED_SERIES}, families.SERIES_OWNED, copied=True),

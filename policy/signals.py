@@ -26,6 +26,7 @@ SAMPLES_PER_REQUEST: Final = (
 )
 OUT_OF_ORDER: Final = "out_of_order_samples_per_second"  # samples/s, each copy counted once
 
+SERIES_CREATED_RATE: Final = "series_created_per_second"  # new series/s, each copy counted once
 ACTIVE_SERIES: Final = "active_series"  # series, each copy counted once
 OWNED_SERIES: Final = "owned_series"  # series, each copy counted once; only where tracked
 SERIES_FULLEST_SHARE: Final = "series_fullest_share"  # 0..1 of the local limit, fullest ingester

@@ -13,9 +13,11 @@ from typing import Final
 import polars as pl
 
 from policy.activity import ACTIVITY
+from policy.breakers import BREAKERS
 from policy.frames import CHANGES, LAYERS, LIMITS, UTC_TIME
 from policy.holds import HOLDS
 from policy.standings import STANDINGS
+from storage.breakers import READ_BREAKERS, READ_SWITCHED_OFF, SWITCHED_OFF
 from storage.client import query
 from storage.decisions import STORED_DECISIONS
 from storage.errors import StorageError
@@ -249,6 +251,24 @@ def kept_document(url: str, revision: int) -> KeptDocument | None:
         return None
     number, outcome, detail, document = found.row(0)
     return KeptDocument(revision=number, outcome=outcome, detail=detail, document=document.encode())
+
+
+def breakers(url: str) -> pl.DataFrame:
+    """The breakers that are not plainly closed (BREAKERS).
+
+    Raises:
+        StorageError: see `layers`.
+    """
+    return _read(url, READ_BREAKERS, schema=BREAKERS)
+
+
+def breakers_off(url: str) -> pl.DataFrame:
+    """Whose breaker is off by the word of a person (SWITCHED_OFF).
+
+    Raises:
+        StorageError: see `layers`.
+    """
+    return _read(url, READ_SWITCHED_OFF, schema=SWITCHED_OFF)
 
 
 def pause(url: str) -> str | None:

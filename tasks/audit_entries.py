@@ -260,24 +260,33 @@ def holds_turned(
         yield _blast(tenant, action="tenant_released", details=details, run_id=run_id, at=at)
 
 
-def blasts_turned(
-    blasts: pl.DataFrame, *, before: frozenset[str], run_id: str, at: datetime
-) -> Iterator[AuditEntry]:
-    """One entry per tenant that blasts from now on, or no longer, and that nobody holds.
+def breakers_turned(
+    turns: pl.DataFrame, *, acting: bool, run_id: str, at: datetime
+) -> list[AuditEntry]:
+    """One entry per breaker that turned (TURNS), and where it caps nobody one per blast.
 
     Args:
-        blasts: BLASTS.
-        before: the tenants that blasted in the look before.
+        turns: TURNS.
+        acting: whether it caps; else it is told that it would.
         run_id: of the run.
         at: when, aware UTC.
     """
-    because = dict(blasts.select("tenant", "because").iter_rows())
-    for tenant in sorted(because.keys() - before):
-        details = {"reason": because[tenant]}
-        yield _blast(tenant, action="blast_began", details=details, run_id=run_id, at=at)
-    for tenant in sorted(before - because.keys()):
-        details = {"reason": "it asks for what is usual again"}
-        yield _blast(tenant, action="blast_ended", details=details, run_id=run_id, at=at)
+    return [
+        _blast(
+            turn["tenant"],
+            action="breaker_turned",
+            details={
+                "before": turn["before"],
+                "after": turn["after"],
+                "kinds": turn["kinds"],
+                "reason": turn["because"],
+                "acting": acting,
+            },
+            run_id=run_id,
+            at=at,
+        )
+        for turn in turns.iter_rows(named=True)
+    ]
 
 
 def settings_changed(

@@ -91,6 +91,18 @@ class Telemetry:
             ["outcome"],
             registry=registry,
         )
+        self.blast_detections = Counter(
+            f"{PREFIX}_blast_detections",
+            "Looks in which a tenant was out of the usual, by kind: ingestion, queries, series.",
+            ["kind"],
+            registry=registry,
+        )
+        self.breaker_states = Gauge(
+            f"{PREFIX}_circuit_breaker_state",
+            "Tenants by the state of their breaker; those that are not told are closed.",
+            ["state"],
+            registry=registry,
+        )
         self.writer = Gauge(
             f"{PREFIX}_writer",
             "1 while this process is the one that writes to the sink.",

@@ -153,7 +153,7 @@ async def test_while_it_is_off_nothing_at_all_is_entered(new_world: NewWorld) ->
     world.tree = world.tree | {"publish": {"paused": True, "file": {"path": str(world.file)}}}
     await world.run(protect, after=INTERVAL)
 
-    assert world.revisions()[-1][1] == "reverted"
+    assert ("optimizer", "reverted") in world.revisions()
     assert not world.layer("breaker").is_empty()
     assert entries(world) == []
 
@@ -233,8 +233,8 @@ async def test_a_tenant_that_blasts_is_held_and_released_once_each(new_world: Ne
         ("tenant_held", "security", "steady-1"),
         ("tenant_released", "security", "steady-1"),
     ]
-    assert turns[0]["details"]["limits"]["ingestion_rate"] == limit
-    assert turns[0]["details"]["reason"].startswith("held during a blast: ")
+    assert turns[0]["details"]["limits"]["ingestion_rate"] < limit
+    assert turns[0]["details"]["reason"].startswith("breaker open: ")
     assert turns[1]["details"] == {"reason": "the blast is over"}
 
 
@@ -244,14 +244,13 @@ async def test_in_a_dry_run_a_blast_is_entered_as_what_was_seen(new_world: NewWo
         await world.run(flow, after=INTERVAL)
     world.cluster.blast("steady-1", factor=20, seconds=60)
 
-    for _ in range(8):
+    for _ in range(40):
         await world.run(protect, after=INTERVAL)
 
     turns = entries(world)
-    assert [(e["action"], e["category"]) for e in turns] == [
-        ("blast_began", "security"),
-        ("blast_ended", "security"),
-    ]
+    assert {(e["action"], e["category"]) for e in turns} == {("breaker_turned", "security")}
+    assert [e["details"]["after"] for e in turns][:3] == ["open", "half_open", "cooling"]
+    assert not any(e["details"]["acting"] for e in turns)
 
 
 async def test_a_lowering_that_is_taken_back_is_entered_with_both_values(

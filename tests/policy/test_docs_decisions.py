@@ -7,7 +7,7 @@ from pathlib import Path
 
 import polars as pl
 
-from policy.breaker import blasting
+from policy.detection import USUAL, detect
 from policy.evidence import Evidence
 from policy.explain import decision_lines, explain, lines
 from policy.figures import TIMES
@@ -19,6 +19,7 @@ from policy.rules import Rules
 from policy.settings import Settings
 from policy.signals import INGESTION_RATE, SAMPLES_ASKED
 from policy.stack import STACK
+from policy.thresholds import from_limits, sensitivity
 from policy.tuned import rules_of
 from tests.policy.estimated import NOON, estimated, estimates
 
@@ -119,18 +120,19 @@ def test_the_numbers_of_the_page_are_those_of_the_rules() -> None:
 
 
 def test_the_blast_of_the_example_is_one_in_these_words() -> None:
-    demand = pl.DataFrame(
-        [(NOON, "storm", SAMPLES_ASKED, 15_137.0, 1.0)], schema=SAMPLES, orient="row"
+    asked = pl.DataFrame(
+        [(NOON, "storm", SAMPLES_ASKED, 20_137.0, 1.0)], schema=SAMPLES, orient="row"
     )
-    breaker = Settings().circuit_breaker
+    limits = pl.DataFrame([("storm", INGESTION_RATE, 10_000.0)], schema=LIMITS, orient="row")
+    normal = {"tenant": "storm", "signal": SAMPLES_ASKED, "points": 0, "recent": 1_500.0}
 
-    found = blasting(
-        demand,
-        baseline=pl.DataFrame({"tenant": ["storm"], "baseline": [1_500.0]}),
-        current=pl.DataFrame([("storm", INGESTION_RATE, 10_000.0)], schema=LIMITS, orient="row"),
-        multiplier=breaker.auto_config.limit_multipliers.ingestion_rate_multiplier,
-        absolute_threshold=breaker.blast_protection.ingestion_spike_threshold,
+    found = detect(
+        asked,
+        usual=pl.DataFrame([normal | {"peak": 1_600.0}], schema=USUAL),
+        thresholds=from_limits(limits, settings=Settings()),
+        limits=limits,
+        sensitivity=sensitivity(Settings()),
     )
 
-    assert found["threshold"].to_list() == [15_000]
     assert found["because"].item() + "\n" in TEXTS
+    assert found["sure"].item()

@@ -15,9 +15,17 @@ from tasks.audit_entries import MOST_PROBLEMS, entries_dropped, publish_refused,
 ROOT = Path(__file__).parents[2]
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 ROW = re.compile(r"^\| `(\w+)` \| (`\w+`(?:, `\w+`)*) \| ", flags=re.MULTILINE)
-OF_PEOPLE = ("pin", "unpin", "rollback", "release", "pause", "resume")  # entered by SQL
+OF_PEOPLE = (
+    "pin",
+    "unpin",
+    "rollback",
+    "release",
+    "pause",
+    "resume",
+    *(f"breaker_{what}" for what in ("enabled", "disabled", "reset")),
+)  # entered by SQL
 NAMED = re.compile(
-    r'"((?:limit|publish|run|export|entries|lowering|tenant|blast|settings|drift)_[a-z_]+)"'
+    r'"((?:limit|publish|run|export|entries|lowering|tenant|blast|settings|drift|breaker)_[a-z_]+)"'
 )
 
 

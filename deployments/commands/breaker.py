@@ -1,0 +1,148 @@
+"""`mlo breaker`: who is watched or capped, and the switch of a person."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Final
+
+import typer
+
+from deployments.commands.options import (
+    ConfigOption,
+    OutputOption,
+    refuse_unknown,
+    say,
+    settings_of,
+)
+from deployments.commands.pins import ByOption, ReasonOption, WhyOption
+from deployments.output import Column, Format, show
+from deployments.pinning import forecast, login_name
+from policy.errors import ConfigError
+from policy.pinnable import spoken
+from policy.settings import Settings
+from storage import breakers as stored
+from storage import reading
+from storage.breakers import EVERYONE
+
+COLUMNS: Final = (
+    Column(name="tenant", heading="tenant"),
+    Column(name="state", heading="breaker"),
+    Column(name="since", heading="since"),
+    Column(name="openings", heading="openings"),
+    Column(name="kinds", heading="of"),
+    Column(name="because", heading="why", wraps=True),
+)
+
+breaker_commands = typer.Typer(
+    help="The circuit breakers: who is watched or capped, and switches.", no_args_is_help=True
+)
+
+WhoseArgument = Annotated[
+    str | None, typer.Argument(metavar="TENANT", help="Whose; else everyone's.")
+]
+OneArgument = Annotated[str, typer.Argument(metavar="TENANT", help="Whose.")]
+
+
+@breaker_commands.command("list")
+def list_breakers(config: ConfigOption = None, output: OutputOption = Format.TABLE) -> None:
+    """List every breaker that is not plainly closed, and who switched which off."""
+    settings = settings_of(config)
+    url = settings.storage.url
+    found, off = reading.breakers(url), reading.breakers_off(url)
+    if found.is_empty():
+        say("every breaker is closed")
+    for whose, by, reason in off.select("tenant", "by", "reason").iter_rows():
+        say(f"{by} switched off {_whose(whose)}: {reason}")
+    if why := _idle(settings):
+        say(why)
+    show(found, form=output, columns=COLUMNS)
+
+
+@breaker_commands.command()
+def enable(
+    tenant: WhoseArgument = None,
+    reason: WhyOption = None,
+    by: ByOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Let the breaker of a tenant, or of everyone, work again."""
+    settings = settings_of(config)
+    whose = _named(tenant)
+    if whose not in reading.breakers_off(settings.storage.url)["tenant"]:
+        raise ConfigError(f"{_whose(whose)} is not switched off; `mlo breaker list` tells which is")
+    _switch(settings, whose=whose, on=True, by=by, reason=reason or "switched on again")
+    say(f"{_whose(whose)} works again")
+
+
+@breaker_commands.command()
+def disable(
+    reason: ReasonOption,
+    tenant: WhoseArgument = None,
+    by: ByOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Let the breaker of a tenant, or of everyone, cap nobody; blasts are told as before."""
+    settings = settings_of(config)
+    whose = _named(tenant)
+    if whose != EVERYONE:
+        refuse_unknown(whose, known=reading.known_tenants(settings.storage.url))
+    _switch(settings, whose=whose, on=False, by=by, reason=reason)
+    say(f"{_whose(whose)} caps nobody until `mlo breaker enable`")
+    say(forecast(settings))
+
+
+@breaker_commands.command()
+def reset(
+    tenant: OneArgument,
+    reason: ReasonOption,
+    by: ByOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Close the breaker of a tenant at once, lift its caps, forget its openings.
+
+    It opens again when the tenant is still out of the usual in the next looks.
+    """
+    settings = settings_of(config)
+    whose = spoken(tenant, of="the tenant")
+    if whose not in reading.breakers(settings.storage.url)["tenant"]:
+        raise ConfigError(f"the breaker of {whose} is closed; `mlo breaker list` lists the others")
+    stored.reset(
+        settings.storage.url,
+        tenant=whose,
+        by=spoken(login_name() if by is None else by, of="--by"),
+        reason=spoken(reason, of="the reason"),
+        at=datetime.now(UTC),
+        audit=settings.audit_log.enabled,
+    )
+    say(f"the breaker of {whose} is closed")
+    say(forecast(settings))
+
+
+def _switch(settings: Settings, *, whose: str, on: bool, by: str | None, reason: str) -> None:
+    stored.switch(
+        settings.storage.url,
+        tenant=whose,
+        on=on,
+        by=spoken(login_name() if by is None else by, of="--by"),
+        reason=spoken(reason, of="the reason"),
+        at=datetime.now(UTC),
+        audit=settings.audit_log.enabled,
+    )
+
+
+def _idle(settings: Settings) -> str | None:
+    """Why no breaker caps anybody, by the settings."""
+    breaker = settings.circuit_breaker
+    if settings.mode != "prod" and not reading.simulated(settings.storage.url):
+        return "the mode is dry-run: they are stepped and told, and cap nobody"
+    if not (breaker.enabled and breaker.runtime_enabled):
+        return "circuitBreaker.enabled or runtimeEnabled is false: they cap nobody"
+    return None
+
+
+def _named(tenant: str | None) -> str:
+    return EVERYONE if tenant is None else spoken(tenant, of="the tenant")
+
+
+def _whose(tenant: str) -> str:
+    return f"the breaker of {tenant}" if tenant else "every breaker"

@@ -1,0 +1,355 @@
+"""Look for blasts, step the breakers, and hold with caps what is out of the usual."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+import polars as pl
+
+from flows.auditing import allowed, note, turned_holds
+from flows.in_force import limits_in_force, operator_limits
+from flows.runtime import Run, Runtime
+from flows.sustained import sustained_for
+from policy.breaker import BLASTS
+from policy.breaker_caps import CapRules, breaker_caps
+from policy.breakers import IN_BLAST, TRIPPED, Timing, stepped
+from policy.detection import KIND_OF, LEAST_POINTS, SIGNAL_OF, detect
+from policy.effective import beneath, overlaid
+from policy.frames import LAYERS, LIMITS, empty
+from policy.settings import Settings
+from policy.signals import (
+    DISCARDED_RATE_LIMITED,
+    DISCARDED_REQUESTS,
+    INGESTION_BURST_SIZE,
+    INGESTION_RATE,
+    REQUESTS_ASKED,
+    SAMPLES_ASKED,
+    SAMPLES_PER_REQUEST,
+    SERIES,
+)
+from policy.thresholds import (
+    adapted,
+    from_limits,
+    from_usual,
+    in_force,
+    named,
+    sensitivity,
+)
+from policy.tuned import catalogue_of
+from policy.versions import known_to_all
+from storage.audit import append_audit
+from storage.breakers import (
+    EVERYONE,
+    reached,
+    read_breakers,
+    read_thresholds,
+    replace_breakers,
+    replace_thresholds,
+    switched_off,
+    thresholds_at,
+)
+from storage.layers import read_layers
+from storage.usual import usual, weekly
+from tasks.audit_entries import breakers_turned
+from tasks.record import record_layer
+from tasks.say import say
+
+HELD_FOR: Final = timedelta(minutes=5)
+BUCKET: Final = timedelta(minutes=5)
+LOOKED_BACK: Final = timedelta(hours=1)
+WATCHED: Final = [*SIGNAL_OF.values(), REQUESTS_ASKED, SERIES]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Guarded:
+    """What a look came to.
+
+    Attributes:
+        blasts: BLASTS of the tenants that are watched or capped.
+        breakers: BREAKERS.
+        turns: TURNS.
+    """
+
+    blasts: pl.DataFrame
+    breakers: pl.DataFrame
+    turns: pl.DataFrame
+
+
+async def guard(
+    runtime: Runtime, run: Run, settings: Settings, *, samples: pl.DataFrame
+) -> Guarded:
+    """Detect, step the breakers, and in production hold with caps what they say.
+
+    Args:
+        runtime: the history, the limits in force, the memory of what is usual.
+        run: the run that looks.
+        settings: what counts, and whether anything may be done.
+        samples: SAMPLES of this look.
+    """
+    now = runtime.clock()
+    normal = usual_now(runtime)
+    previous = read_breakers(runtime.database)
+    detected = _detected(runtime, settings, samples=samples, normal=normal)
+    breakers, turns = stepped(
+        previous,
+        detected=detected,
+        failing=_failing(samples, settings=settings),
+        now=now,
+        timing=timing_of(settings),
+    )
+    if not breakers.equals(previous):
+        seen = {row["tenant"]: row for row in detected.to_dicts()}
+        replace_breakers(
+            runtime.database, breakers, turns=turns, evidence=seen, at=now, run_id=run.run_id
+        )
+    _tell(runtime, run, settings, turns=turns, breakers=breakers)
+    await _hold(runtime, run, settings, breakers=breakers, samples=samples, normal=normal)
+    return Guarded(blasts=_blasts(breakers, detected=detected), breakers=breakers, turns=turns)
+
+
+def in_blast(runtime: Runtime) -> list[str]:
+    """The tenants whose breaker watches or caps them: none of their limits is raised."""
+    found = read_breakers(runtime.database)
+    return found.filter(pl.col("state").is_in(IN_BLAST))["tenant"].to_list()
+
+
+def timing_of(settings: Settings) -> Timing:
+    """How long each state lasts, by the settings."""
+    return Timing(
+        growth_after=sustained_for(settings),
+        failure_share=settings.circuit_breaker.failure_threshold / 100,
+    )
+
+
+def usual_now(runtime: Runtime) -> pl.DataFrame:
+    """USUAL, asked for once in five minutes; what past weeks were, once in an hour."""
+    now, memory = runtime.clock(), runtime.memory
+    hour, bucket = int(now.timestamp() // 3600), int(now.timestamp() // BUCKET.total_seconds())
+    if memory.weekly is None or memory.weekly[0] != hour:
+        memory.weekly = (hour, weekly(runtime.database, now=now, signals=WATCHED))
+    if memory.usual is None or memory.usual[0] != bucket:
+        found = usual(runtime.database, now=now, signals=WATCHED, weeks=memory.weekly[1])
+        memory.usual = (bucket, found)
+    return memory.usual[1]
+
+
+def levels(normal: pl.DataFrame) -> pl.DataFrame:
+    """Columns tenant, signal, level: what is usual now; of series in memory, their peak."""
+    seasoned = pl.col("points").fill_null(0) >= LEAST_POINTS
+    level = (
+        pl.when(pl.col("signal") == SERIES)
+        .then("peak")
+        .otherwise(pl.when(seasoned).then(pl.col("mid").exp()).otherwise("recent"))
+    )
+    return normal.select("tenant", "signal", level=level)
+
+
+def works(settings: Settings, *, off: pl.DataFrame) -> bool:
+    """Whether breakers may cap anybody: in production, and nobody has switched all of them off."""
+    breaker = settings.circuit_breaker
+    on = settings.mode == "prod" and breaker.enabled and breaker.runtime_enabled
+    return on and EVERYONE not in off["tenant"]
+
+
+def _detected(
+    runtime: Runtime, settings: Settings, *, samples: pl.DataFrame, normal: pl.DataFrame
+) -> pl.DataFrame:
+    tenants = samples["tenant"].unique()
+    limits = limits_in_force(runtime, tenants, limits=(INGESTION_RATE,))
+    automatic = _thresholds(runtime, settings, limits=limits, normal=normal)
+    breaker = settings.circuit_breaker
+    told = tenants if breaker.mode != "auto" else sorted(named(settings) & {*tenants})
+    found = detect(
+        samples,
+        usual=normal,
+        thresholds=in_force(automatic, tenants=list(told), settings=settings),
+        limits=limits,
+        sensitivity=sensitivity(settings),
+    )
+    for (kind,), rows in found.group_by("kind"):
+        runtime.telemetry.blast_detections.labels(kind).inc(rows.height)
+    return found
+
+
+def _thresholds(
+    runtime: Runtime, settings: Settings, *, limits: pl.DataFrame, normal: pl.DataFrame
+) -> pl.DataFrame:
+    """THRESHOLDS that follow from the limits, and from the traffic where that is asked for."""
+    auto = settings.circuit_breaker.auto_config
+    anchors = from_limits(limits, settings=settings)
+    others = from_usual(levels(normal), settings=settings)
+    if not auto.enabled:
+        return anchors.clear()
+    if not auto.realtime_adaptation.enabled:
+        return pl.concat([anchors, others])
+    now, how, memory = runtime.clock(), auto.realtime_adaptation, runtime.memory
+    if memory.thresholds is None:
+        memory.thresholds = (thresholds_at(runtime.database), read_thresholds(runtime.database))
+    since, known = memory.thresholds
+    if since is None or now - since >= how.interval:
+        busy = reached(
+            runtime.database,
+            since=now - LOOKED_BACK,
+            signals=[SAMPLES_ASKED],
+            percentile=how.percentile,
+        ).with_columns(kind=pl.col("signal").replace_strict(KIND_OF, return_dtype=pl.String))
+        calm = busy.filter(~pl.col("tenant").is_in(in_blast(runtime)))
+        known = adapted(known, anchors=anchors, reached=calm, settings=settings)
+        replace_thresholds(runtime.database, known, at=now)
+        memory.thresholds = (now, known)
+    fresh = anchors.join(known, on=["tenant", "kind"], how="anti")
+    return pl.concat([known.join(anchors, on=["tenant", "kind"], how="semi"), fresh, others])
+
+
+def _failing(samples: pl.DataFrame, *, settings: Settings) -> pl.DataFrame:
+    """Columns tenant, share: of what was asked for, refused; of those with enough requests."""
+    window = settings.protect_interval.total_seconds()
+    least = settings.circuit_breaker.request_volume_threshold / window
+
+    def of(signal: str) -> pl.Expr:
+        return pl.col("value").filter(pl.col("signal") == signal).first()
+
+    return (
+        samples.group_by("tenant")
+        .agg(
+            asked=of(SAMPLES_ASKED),
+            refused=of(DISCARDED_RATE_LIMITED).fill_null(0.0),
+            requests=of(REQUESTS_ASKED),
+            turned_away=of(DISCARDED_REQUESTS).fill_null(0.0),
+        )
+        .filter((pl.col("requests") >= least) & (pl.col("asked") > 0))
+        .select(
+            "tenant",
+            share=pl.max_horizontal(
+                pl.col("refused") / pl.col("asked"),
+                pl.col("turned_away") / pl.col("requests"),
+            ),
+        )
+    )
+
+
+async def _hold(
+    runtime: Runtime,
+    run: Run,
+    settings: Settings,
+    *,
+    breakers: pl.DataFrame,
+    samples: pl.DataFrame,
+    normal: pl.DataFrame,
+) -> None:
+    """Write the layer `breaker` where it says something else than before."""
+    now = runtime.clock()
+    off = switched_off(runtime.database)
+    on = works(settings, off=off)
+    known = read_layers(runtime.database, now=now).filter(pl.col("layer") == "breaker")
+    breaker = settings.circuit_breaker
+    spared = [
+        *off["tenant"],
+        *(
+            name
+            for name, own in breaker.per_tenant_config.items()
+            if breaker.per_tenant_enabled and not own.enabled
+        ),
+    ]
+    tripped = breakers.filter(pl.col("state").is_in(TRIPPED) & ~pl.col("tenant").is_in(spared))
+    new = (
+        _caps(runtime, settings, breakers=tripped, samples=samples, normal=normal)
+        if on and not tripped.is_empty()
+        else empty(LAYERS)
+    )
+    # What says the same and lasts long enough stays: the document stays as it is, too.
+    lasting = known.filter(pl.col("expires_at") > now + HELD_FOR / 2)
+    same = lasting.join(new, on=["tenant", "limit", "value"], how="semi")
+    wanted = pl.concat([same, new.join(same, on=["tenant", "limit"], how="anti")]).sort(
+        "tenant", "limit"
+    )
+    entries = allowed(settings, turned_holds(runtime, run, held=wanted, known=known, on=on))
+    if wanted.equals(known.sort("tenant", "limit")):
+        append_audit(runtime.database, entries)
+    else:
+        await record_layer(
+            wanted, layer="breaker", database=runtime.database, run_id=run.run_id, audit=entries
+        )
+    runtime.memory.held = frozenset(wanted["tenant"])
+
+
+def _caps(
+    runtime: Runtime,
+    settings: Settings,
+    *,
+    breakers: pl.DataFrame,
+    samples: pl.DataFrame,
+    normal: pl.DataFrame,
+) -> pl.DataFrame:
+    now = runtime.clock()
+    tenants = breakers["tenant"]
+    limits = [INGESTION_RATE, INGESTION_BURST_SIZE, SERIES]
+    # Without our own caps, which would else cut what they have cut before.
+    layers = read_layers(runtime.database, now=now).filter(
+        pl.col("tenant").is_in(tenants.implode())
+    )
+    without = beneath(operator_limits(runtime), tenants=tenants, limits=limits)
+    for layer in ("tier", "optimized"):
+        without = overlaid(without, above=layers.filter(layer=layer).select(LIMITS.names()))
+    requests = samples.filter(signal=SAMPLES_PER_REQUEST).select("tenant", samples="value")
+    limited = settings.circuit_breaker.rate_limit
+    return breaker_caps(
+        breakers,
+        beneath=without,
+        usual=levels(normal),
+        per_request=requests,
+        rules=CapRules(
+            known=known_to_all(runtime.memory.versions, catalogue=catalogue_of(settings.limits)),
+            requests_per_second=limited.requests_per_second if limited.enabled else None,
+            burst=float(limited.burst_capacity) if limited.enabled else None,
+        ),
+        written_at=now,
+        expires_at=now + HELD_FOR,
+    )
+
+
+def _blasts(breakers: pl.DataFrame, *, detected: pl.DataFrame) -> pl.DataFrame:
+    found = breakers.filter(pl.col("state").is_in(IN_BLAST)).select("tenant", "because")
+    values = detected.group_by("tenant").agg(pl.col("value", "threshold").max())
+    return found.join(values, on="tenant", how="left").select(BLASTS.names()).cast(BLASTS)
+
+
+def _tell(
+    runtime: Runtime, run: Run, settings: Settings, *, turns: pl.DataFrame, breakers: pl.DataFrame
+) -> None:
+    """Say, count and enter how the breakers turned."""
+    say(
+        f"{tenant}  {WORDS.get((before, after), f'breaker {after}')}: {because}"
+        for tenant, before, after, because in turns.select(
+            "tenant", "before", "after", "because"
+        ).iter_rows()
+        if after not in {"closed", "cooling"} or before in {*TRIPPED, "growth"}
+    )
+    note(
+        runtime,
+        settings,
+        breakers_turned(
+            turns, acting=settings.mode == "prod", run_id=run.run_id, at=runtime.clock()
+        ),
+    )
+    counts = dict(breakers.group_by("state").len().iter_rows())
+    for state in ("watch", "open", "half_open", "growth"):
+        runtime.telemetry.breaker_states.labels(state).set(counts.get(state, 0))
+    run.summary["blasting"] = breakers.filter(pl.col("state").is_in(IN_BLAST))["tenant"].to_list()
+
+
+WORDS: Final = {
+    ("closed", "watch"): "out of the usual",
+    ("cooling", "watch"): "out of the usual again",
+    ("watch", "open"): "blast, the breaker opens",
+    ("closed", "open"): "blast, the breaker opens",
+    ("cooling", "open"): "blast, the breaker opens again",
+    ("half_open", "open"): "the trial failed, the breaker opens again",
+    ("open", "half_open"): "the breaker is half-open, a trial",
+    ("half_open", "cooling"): "calm, the breaker closes",
+    ("growth", "cooling"): "calm again",
+    ("open", "growth"): "it lasts, so it is growth and no blast",
+    ("half_open", "growth"): "it lasts, so it is growth and no blast",
+}
