@@ -10,6 +10,7 @@ from prefect import flow
 
 from flows.auditing import allowed, hand_out, note, note_settings, turned_holds
 from flows.blasts import blasts_of
+from flows.emergency import emergency_section, see_emergency
 from flows.in_force import limits_in_force, limits_loaded
 from flows.publishing import publish_layers, sink_of
 from flows.resources import resources_now
@@ -67,6 +68,10 @@ async def protect_once(runtime: Runtime, run: Run) -> None:
     if not blasts.is_empty():
         marks = marked(blasts, like=samples)
         await record_samples(marks, database=runtime.database, at=seen.at, note=False)
+    using = await resources_now(runtime, settings, seen=seen, previous=previous)
+    emergency = await see_emergency(
+        runtime, run, settings, seen=seen, samples=samples, resources=using
+    )
     await take_back(runtime, run, settings, samples=samples, in_blast=blasts["tenant"].to_list())
     waiting = waiting_revision(newest, now=runtime.clock())
     sink = sink_of(runtime, settings)
@@ -88,7 +93,6 @@ async def protect_once(runtime: Runtime, run: Run) -> None:
             runtime.telemetry.revision.set(settled.revision)
             if settings.mimir.trigger_rollout and sink is not None:
                 say(await roll_out(revision=settled.revision, settings=settings))
-    using = await resources_now(runtime, settings, seen=seen, previous=previous)
     publication = await publish_layers(runtime, run, settings)
     say(publication_lines(publication, memory=runtime.memory))
     await tell(
@@ -98,6 +102,7 @@ async def protect_once(runtime: Runtime, run: Run) -> None:
             refused=refused(seen, previous, samples=samples),
             blasts=blasts,
             resources=using,
+            emergency=emergency_section(emergency),
             publication=publication,
         ),
         key="protect",
