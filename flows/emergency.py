@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 import polars as pl
@@ -34,7 +34,7 @@ from policy.frames import LAYERS, LIMITS, empty
 from policy.layers import LAST_WORDS, Bounds, compose
 from policy.scrape import Scrape
 from policy.settings import Settings
-from policy.signals import SAMPLES_ASKED, SAMPLES_PER_REQUEST
+from policy.signals import DISCARD_SIGNALS, SAMPLES_ASKED, SAMPLES_PER_REQUEST
 from policy.tenancy import in_scope
 from policy.tuned import bounds_of, catalogue_of, tuned
 from policy.versions import known_to_all
@@ -52,6 +52,7 @@ from tasks.say import say
 from tasks.tell import table
 
 USUAL_WINDOW: Final = timedelta(hours=6)
+LINGERS: Final = timedelta(minutes=3)
 _RECOVERY: Final = ("stepped", "stepped_back", "relapsed", "recovered")
 # The layers that a cap is a share of. What holds a blast comes and goes by itself.
 _BENEATH: Final = ("tier", "optimized", "budget")
@@ -120,6 +121,21 @@ async def see_emergency(
     if advanced.collect and not simulated:
         await _collect(runtime, run, settings, pods=advanced.collect, seen=seen)
     return now
+
+
+def evidence(runtime: Runtime, samples: pl.DataFrame, *, at: datetime) -> pl.DataFrame:
+    """SAMPLES without what our own caps refuse: it says nothing of what a tenant needs.
+
+    Mimir refuses by a cap for some time after it is gone.
+    """
+    capped = read_layers(runtime.database, now=at).filter(layer=LAYER)["tenant"].unique()
+    lately = {
+        tenant: since for tenant, since in runtime.memory.capped.items() if at - since < LINGERS
+    }
+    lately |= dict.fromkeys(capped, at)
+    runtime.memory.capped = lately
+    refused = pl.col("signal").is_in(DISCARD_SIGNALS) & pl.col("tenant").is_in(list(lately))
+    return samples.filter(~refused) if lately else samples
 
 
 def emergency_section(now: Emergency) -> str:

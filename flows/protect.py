@@ -10,7 +10,7 @@ from prefect import flow
 
 from flows.auditing import allowed, hand_out, note, note_settings, turned_holds
 from flows.blasts import blasts_of
-from flows.emergency import emergency_section, see_emergency
+from flows.emergency import emergency_section, evidence, see_emergency
 from flows.in_force import limits_in_force, limits_loaded
 from flows.publishing import publish_layers, sink_of
 from flows.resources import resources_now
@@ -61,8 +61,9 @@ async def protect_once(runtime: Runtime, run: Run) -> None:
     previous = earlier(runtime, seen, settings)
     newest = newest_revision(runtime.database)
     samples = measure(runtime, seen, settings, previous=previous, newest=newest)
+    kept = evidence(runtime, samples, at=seen.at)
     await record_samples(
-        samples, database=runtime.database, at=seen.at, note=noteworthy(runtime, samples, seen)
+        kept, database=runtime.database, at=seen.at, note=noteworthy(runtime, samples, seen)
     )
     blasts = await hold_blasts(runtime, run, settings, samples=samples)
     if not blasts.is_empty():
@@ -72,7 +73,7 @@ async def protect_once(runtime: Runtime, run: Run) -> None:
     emergency = await see_emergency(
         runtime, run, settings, seen=seen, samples=samples, resources=using
     )
-    await take_back(runtime, run, settings, samples=samples, in_blast=blasts["tenant"].to_list())
+    await take_back(runtime, run, settings, samples=kept, in_blast=blasts["tenant"].to_list())
     waiting = waiting_revision(newest, now=runtime.clock())
     sink = sink_of(runtime, settings)
     if waiting and not await is_writer(runtime, settings, sink=sink):

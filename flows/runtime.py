@@ -75,6 +75,7 @@ class Memory:
         skew: the clocks that differed from ours in the newest look, so that it is said once.
         usual: what is usual for each tenant, and the number of the bucket it was asked for in.
         held: the tenants that the breaker held in the newest look; None before the first one.
+        capped: when the emergency last capped each tenant.
         mirrored: when the ConfigMap of the audit was last tried, and the state that it then had.
         settings: those of the newest look, and what was wrong with a change of them.
     """
@@ -97,6 +98,7 @@ class Memory:
     writer: tuple[object, Writer] | None = None
     not_before: datetime | None = None
     held: frozenset[str] | None = None
+    capped: dict[str, datetime] = field(default_factory=dict)
     mirrored: tuple[datetime, tuple[object, ...]] | None = None
     settings: tuple[Settings, str | None] | None = None
 

@@ -18,6 +18,7 @@ from policy.holds import HOLDS
 from policy.standings import STANDINGS
 from storage.client import query
 from storage.decisions import STORED_DECISIONS
+from storage.emergency import READ_EMERGENCY
 from storage.holds import READ_HOLDS
 from storage.limits import OBSERVED_LIMITS
 from storage.pauses import words_of_pause
@@ -258,6 +259,16 @@ def pause(url: str) -> str | None:
     """
     found = query(url, PAUSE)
     return None if found.is_empty() else words_of_pause(*found.row(0))
+
+
+def emergency(url: str) -> str | None:
+    """Where the emergency stands, as JSON; None where nothing is watched.
+
+    Raises:
+        StorageError: see `layers`.
+    """
+    found = query(url, READ_EMERGENCY)
+    return None if found.is_empty() else str(found.item())
 
 
 def last_document(url: str) -> bytes | None:
