@@ -51,6 +51,12 @@ class Emergencies(RuleBasedStateMachine):
         for _ in range(times):
             self._look(look(self._next(), shares))  # type: ignore[arg-type]
 
+    @rule(memory=st.sampled_from([88.0, 97.0]))
+    def overload(self, memory: float) -> None:
+        for _ in range(5):
+            self._look(look(self._next(), {**CALM, "memory": memory}))  # type: ignore[dict-item]
+        assert self.state.is_emergency
+
     @rule(times=st.integers(1, 12))
     def measure_nothing(self, times: int) -> None:
         for _ in range(times):
@@ -66,6 +72,12 @@ class Emergencies(RuleBasedStateMachine):
     @rule(up=st.dictionaries(st.sampled_from(["ingester-0", "ingester-1"]), st.booleans()))
     def lose(self, up: dict[str, bool]) -> None:
         self._look(look(self._next(), CALM, up=up))  # type: ignore[arg-type]
+
+    @rule(minutes=st.integers(9, 25))
+    def rest(self, minutes: int) -> None:
+        end = self.at + timedelta(minutes=minutes)
+        while self.at < end:
+            self._look(look(self._next(), CALM))  # type: ignore[arg-type]
 
     @rule()
     def restart(self) -> None:
@@ -108,6 +120,6 @@ class Emergencies(RuleBasedStateMachine):
 
 
 Emergencies.TestCase.settings = hypothesis_settings(
-    max_examples=60, stateful_step_count=25, deadline=None
+    max_examples=100, stateful_step_count=30, deadline=None
 )
 TestEmergencies = Emergencies.TestCase
