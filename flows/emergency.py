@@ -29,7 +29,7 @@ from policy.emergency.machine import Advanced, advance
 from policy.emergency.readings import look_of, worst
 from policy.emergency.rules import Terms, rank, terms_of
 from policy.emergency.state import State, as_json, from_json
-from policy.emergency.words import event_line, listed
+from policy.emergency.words import capped_words, event_line, listed
 from policy.frames import LAYERS, LIMITS, empty
 from policy.layers import LAST_WORDS, Bounds, compose
 from policy.scrape import Scrape
@@ -143,7 +143,7 @@ def emergency_section(now: Emergency) -> str:
     if now.state.level == "none":
         return ""
     rows = listed(now.state, terms=now.terms).select("kind", "what", "told").rows()
-    capped = f"{now.caps.height} limits of {now.caps['tenant'].n_unique()} tenants"
+    capped = capped_words(now.caps)
     rows.append(("caps", f"would be {capped}" if now.simulated else capped, ""))
     return f"## Emergency: {now.state.level}\n\n{table(['', '', 'why'], rows)}"
 

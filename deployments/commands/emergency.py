@@ -12,7 +12,7 @@ from deployments.output import Column, Format, show
 from policy.emergency.caps import LAYER
 from policy.emergency.rules import terms_of
 from policy.emergency.state import State, from_json
-from policy.emergency.words import listed
+from policy.emergency.words import capped_words, listed
 from policy.settings import Settings
 from storage import reading
 
@@ -65,12 +65,11 @@ def _told(capped: pl.DataFrame) -> pl.DataFrame:
 
 
 def _summary(state: State, *, capped: pl.DataFrame, settings: Settings) -> str:
-    """`level panic: 12 limits of 4 tenants are capped`."""
+    """`level panic, capped: 12 limits of 4 tenants`."""
     if not settings.emergency.enabled:
         return "emergency.enabled is false: nothing is watched"
     if not state.is_emergency:
         return f"level {state.level}: nothing is capped"
     if settings.mode != "prod":
         return f"level {state.level}, in a dry run: nothing is capped"
-    tenants = capped["tenant"].n_unique()
-    return f"level {state.level}: {capped.height} limits of {tenants} tenants are capped"
+    return f"level {state.level}, capped: {capped_words(capped)}"

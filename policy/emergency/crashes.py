@@ -6,8 +6,9 @@ crash when
 
 - Kubernetes restarted the container within its pod twice in 15 minutes, or once for want of
   memory: a rollout makes new pods, and their counts begin at zero;
-- the same process restarted twice within 15 minutes, by its own word;
-- a process restarted whose memory was over its threshold in the looks before;
+- the same process restarted twice within 5 minutes, by its own word: a rollout that is rolled back
+  takes longer;
+- a process restarted whose memory was over a threshold of an emergency in the looks before;
 - at least two processes of a component, and at least half of it, that answered before have not
   answered for a minute and are still known. A zone is a third of a component.
 """
@@ -22,7 +23,9 @@ from typing import Final
 from policy.emergency.readings import Look
 
 REMEMBERED: Final = timedelta(minutes=15)
-"""How far apart two restarts are one loop; who is gone for longer was taken away for good."""
+"""Who is gone for longer was taken away for good."""
+LOOP: Final = timedelta(minutes=5)
+"""How far apart two restarts are one loop."""
 GONE_FOR: Final = timedelta(minutes=1)
 _TWICE: Final = 1.5  # Prometheus' increase() is no whole number
 _ONCE: Final = 0.5
@@ -66,7 +69,7 @@ def watched(before: Watch, look: Look) -> Watch:
             and look.at - before.gone.get(pod, look.at) < REMEMBERED
         },
         restarted={
-            **{pod: at for pod, at in before.restarted.items() if look.at - at < REMEMBERED},
+            **{pod: at for pod, at in before.restarted.items() if look.at - at < LOOP},
             **dict.fromkeys(sorted(_restarts(before, look)), look.at),
         },
     )
@@ -94,8 +97,8 @@ def _shown(
         yield pod, "does not answer, with half of its component or more"
     for pod in _restarts(before, look):
         last = before.restarted.get(pod)
-        if last is not None and look.at - last < REMEMBERED:
-            yield pod, "restarted twice within 15 minutes"
+        if last is not None and look.at - last < LOOP:
+            yield pod, "restarted twice within 5 minutes"
         elif pod in full:
             yield pod, "restarted while its memory was full"
     for pod, times in look.container_restarts.items():

@@ -89,7 +89,11 @@ def advance(before: State, look: Look, *, terms: Terms) -> Advanced:
     if not look.up:
         return Advanced(state=replace(before, blind=blind), events=tuple(told.events))
     watch = watched(before.watch, look)
-    full = {one.pod for one in before.held if one.rule.endswith(":memory")}
+    # Memory that is worth a warning is an ingester's usual day, and a rollout restarts that too.
+    dire = {
+        rule.key for rule in terms.rules if rule.resource == "memory" and rule.level != "warning"
+    }
+    full = {one.pod for one in before.held if one.rule in dire}
     crashed = crashes(before.watch, look, after=watch, full=full)
     held = tuple(_held(before.held, look, terms=terms))
     state = replace(before, held=held, watch=watch, blind=blind)

@@ -58,7 +58,7 @@ def reading_words(one: Held, rule: Rule) -> str:
 
 
 def crash_words(crash: Crash) -> str:
-    """`ingester-0 restarted twice within 15 minutes`."""
+    """`ingester-0 restarted twice within 5 minutes`."""
     return f"{crash.pod} {crash.why}"
 
 
@@ -93,6 +93,15 @@ def _doing(state: State) -> str:
 def action_words(name: str) -> str:
     """What an action does, in a few words."""
     return _ACTIONS[name]
+
+
+def capped_words(caps: pl.DataFrame) -> str:
+    """`12 limits of 4 tenants`."""
+    limits, tenants = caps.height, caps["tenant"].n_unique()
+    return (
+        f"{limits} limit{'' if limits == 1 else 's'} of "
+        f"{tenants} tenant{'' if tenants == 1 else 's'}"
+    )
 
 
 def listed(state: State, *, terms: Terms) -> pl.DataFrame:

@@ -88,11 +88,11 @@ def test_what_one_look_tells_of_restarts(told: Look, crashed: bool) -> None:  # 
     assert (after(told).level == "emergency") is crashed
 
 
-def test_a_second_restart_within_a_quarter_of_an_hour_is_one() -> None:
+def test_a_second_restart_within_five_minutes_is_one() -> None:
     first = look(NOON, restarted=("ingester-0",))
 
-    soon = after(first, look(NOON + timedelta(minutes=14), restarted=("ingester-0",)))
-    late = after(first, look(NOON + timedelta(minutes=16), restarted=("ingester-0",)))
+    soon = after(first, look(NOON + timedelta(minutes=4), restarted=("ingester-0",)))
+    late = after(first, look(NOON + timedelta(minutes=6), restarted=("ingester-0",)))
 
     assert soon.level == "emergency"
     assert late.level == "none"
@@ -116,3 +116,13 @@ def test_a_restart_under_full_memory_is_one() -> None:
     state = after(look(NOON, {"memory": 90.0}), look(NOON + EVERY, CALM, restarted=("ingester-0",)))
 
     assert state.because == "ingester-0 restarted while its memory was full"
+
+
+def test_a_rollout_of_a_process_whose_memory_is_worth_a_warning_is_none() -> None:
+    state = after(
+        *(look(NOON + n * EVERY, {"memory": 80.0}) for n in range(8)),
+        look(NOON + 8 * EVERY, CALM, restarted=("ingester-0",)),
+    )
+
+    assert state.level != "emergency"
+    assert not state.actions
