@@ -23,6 +23,7 @@ from deployments.commands.cardinality import cardinality_of
 from deployments.commands.config import config_commands
 from deployments.commands.diff import diff
 from deployments.commands.doctor import doctor
+from deployments.commands.emergency import emergency
 from deployments.commands.explain import explain
 from deployments.commands.history import history
 from deployments.commands.limits import limits
@@ -119,6 +120,7 @@ app.command(rich_help_panel=LOOKING)(whatif)
 app.command(rich_help_panel=LOOKING)(backtest)
 app.command(rich_help_panel=LOOKING)(diff)
 app.command(rich_help_panel=LOOKING)(history)
+app.command(rich_help_panel=LOOKING)(emergency)
 app.command(rich_help_panel=LOOKING)(audit)
 app.command(rich_help_panel=LOOKING)(limits)
 app.command("cardinality", rich_help_panel=LOOKING)(cardinality_of)

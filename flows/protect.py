@@ -10,6 +10,7 @@ from prefect import flow
 
 from flows.auditing import hand_out, note_settings
 from flows.breaking import guard
+from flows.emergency import emergency_section, evidence, see_emergency
 from flows.in_force import limits_loaded
 from flows.publishing import publish_layers, settle_newest
 from flows.resources import resources_now
@@ -51,15 +52,20 @@ async def protect_once(runtime: Runtime, run: Run) -> None:
     previous = earlier(runtime, seen, settings)
     newest = newest_revision(runtime.database)
     samples = measure(runtime, seen, settings, previous=previous, newest=newest)
+    kept = evidence(runtime, samples, at=seen.at)
     await record_samples(
-        samples, database=runtime.database, at=seen.at, note=noteworthy(runtime, samples, seen)
+        kept, database=runtime.database, at=seen.at, note=noteworthy(runtime, samples, seen)
     )
     guarded = await guard(runtime, run, settings, samples=samples)
     blasts = guarded.blasts
     if not blasts.is_empty():
         marks = marked(blasts, like=samples)
         await record_samples(marks, database=runtime.database, at=seen.at, note=False)
-    await take_back(runtime, run, settings, samples=samples, in_blast=blasts["tenant"].to_list())
+    using = await resources_now(runtime, settings, seen=seen, previous=previous)
+    emergency = await see_emergency(
+        runtime, run, settings, seen=seen, samples=samples, resources=using
+    )
+    await take_back(runtime, run, settings, samples=kept, in_blast=blasts["tenant"].to_list())
     settled = await settle_newest(runtime, settings, seen=seen, newest=newest)
     if settled:
         say([settled.line])
@@ -68,7 +74,6 @@ async def protect_once(runtime: Runtime, run: Run) -> None:
             runtime.telemetry.revision.set(settled.revision)
             if settings.mimir.trigger_rollout and settings.mode == "prod":
                 say(await roll_out(revision=settled.revision, settings=settings))
-    using = await resources_now(runtime, settings, seen=seen, previous=previous)
     publication = await publish_layers(runtime, run, settings)
     say(publication_lines(publication, memory=runtime.memory))
     await tell(
@@ -78,6 +83,7 @@ async def protect_once(runtime: Runtime, run: Run) -> None:
             refused=refused(seen, previous, samples=samples),
             blasts=blasts,
             resources=using,
+            emergency=emergency_section(emergency),
             publication=publication,
         ),
         key="protect",

@@ -20,6 +20,7 @@ from policy.standings import STANDINGS
 from storage.breakers import READ_BREAKERS, READ_SWITCHED_OFF, SWITCHED_OFF
 from storage.client import query
 from storage.decisions import STORED_DECISIONS
+from storage.emergency import READ_EMERGENCY
 from storage.errors import StorageError
 from storage.holds import READ_HOLDS
 from storage.limits import OBSERVED_LIMITS
@@ -279,6 +280,16 @@ def pause(url: str) -> str | None:
     """
     found = _asked(url, PAUSE)
     return None if found.is_empty() else words_of_pause(*found.row(0))
+
+
+def emergency(url: str) -> str | None:
+    """Where the emergency stands, as JSON; None where nothing is watched.
+
+    Raises:
+        StorageError: see `layers`.
+    """
+    found = query(url, READ_EMERGENCY)
+    return None if found.is_empty() else str(found.item())
 
 
 def last_document(url: str) -> bytes | None:

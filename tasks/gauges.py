@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import polars as pl
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from policy.emergency.readings import Reading
 from policy.resources import (
     CPU,
     DISK,
@@ -93,6 +94,30 @@ class MimirResources(Collector):
         for *who, amount in measured.iter_rows():
             gauge.add_metric(who, amount)
         return gauge
+
+
+class ResourceUsage(Collector):
+    """How full the fullest process of each component is, as the emergency levels go by it."""
+
+    def __init__(self, *, prefix: str) -> None:
+        """Begin with nothing known; the name begins with `prefix`."""
+        self._prefix = prefix
+        self._seen: Sequence[Reading] = ()
+
+    def show(self, worst: Sequence[Reading]) -> None:
+        """Take the readings of one look as the newest."""
+        self._seen = worst
+
+    def collect(self) -> Iterator[Metric]:
+        """The gauge of this moment."""
+        gauge = GaugeMetricFamily(
+            f"{self._prefix}_resource_usage_percent",
+            "Percent of what a process may use, of the fullest one.",
+            labels=("component", "resource"),
+        )
+        for reading in self._seen:
+            gauge.add_metric((reading.component or "", reading.resource), reading.value)
+        yield gauge
 
 
 class CacheLookups(Collector):

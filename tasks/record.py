@@ -13,6 +13,7 @@ from policy.signals import ASKING_LEVELS, ASKING_RATES
 from storage.audit import AuditEntry, append_audit
 from storage.database import Database
 from storage.decisions import record_decisions
+from storage.emergency import replace_emergency
 from storage.layers import replace_layer
 from storage.limits import observe_limits
 from storage.moves import record_moves, replace_leanings
@@ -96,6 +97,38 @@ def record_layer(
     """Put the entries (LAYERS) in the place of the whole layer, and tell of it in the audit."""
     with database.transaction():
         replace_layer(database, layer, entries, run_id=run_id)
+        append_audit(database, audit)
+
+
+@step(
+    name="record-emergency",
+    task_run_name="record where the emergency stands",
+    **retry_policy(retries=3, timeout_seconds=30),
+)
+@threaded
+def record_emergency(
+    state: str | None,
+    *,
+    at: datetime,
+    entries: pl.DataFrame | None,
+    database: Database,
+    run_id: str,
+    audit: Sequence[AuditEntry] = (),
+) -> None:
+    """Store the state of the emergency, its layer and what is told of it, all or nothing.
+
+    Args:
+        state: as JSON; None: nothing is watched.
+        at: when it was reached, aware UTC.
+        entries: LAYERS in the place of the whole layer; None: it stays as it is.
+        database: the history.
+        run_id: of the run.
+        audit: what is entered.
+    """
+    with database.transaction():
+        replace_emergency(database, state, at=at)
+        if entries is not None:
+            replace_layer(database, "emergency", entries, run_id=run_id)
         append_audit(database, audit)
 
 

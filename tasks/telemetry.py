@@ -17,7 +17,7 @@ from prometheus_client import (
     disable_created_metrics,
 )
 
-from tasks.gauges import CacheLookups, MimirResources
+from tasks.gauges import CacheLookups, MimirResources, ResourceUsage
 from tasks.quality import OwnQuality
 
 PREFIX: Final = "mimir_limit_optimizer"
@@ -124,6 +124,30 @@ class Telemetry:
             "Audit entries that went before their time because there were too many.",
             registry=registry,
         )
+        self.emergency_level = Gauge(
+            f"{PREFIX}_emergency_level",
+            "0 none, 1 warning, 2 emergency, 3 panic.",
+            registry=registry,
+        )
+        self.panics = Counter(
+            f"{PREFIX}_panic_mode_activations",
+            "How often the emergency level became panic, also in a dry run.",
+            registry=registry,
+        )
+        self.emergency_actions = Counter(
+            f"{PREFIX}_emergency_actions",
+            "Emergency actions that began, by action, also in a dry run.",
+            ["action"],
+            registry=registry,
+        )
+        self.recovery_attempts = Counter(
+            f"{PREFIX}_recovery_attempts",
+            "Steps back to normal by outcome: stepped, stepped_back, relapsed, recovered.",
+            ["outcome"],
+            registry=registry,
+        )
+        self.usage = ResourceUsage(prefix=PREFIX)
+        registry.register(self.usage)
         self.quality = OwnQuality(prefix=PREFIX)
         registry.register(self.quality)
         self.resources = MimirResources(prefix=PREFIX)

@@ -9,7 +9,14 @@ from typing import Final, Literal, Self
 from pydantic import model_validator
 
 from policy.settings.section import Section, fold
-from policy.settings.values import Faults, Percent, PositiveDuration
+from policy.settings.values import (
+    Duration,
+    Faults,
+    Percent,
+    PerSecond,
+    PositiveDuration,
+    SomePercent,
+)
 
 _PERCENT_DEFAULTS: Final = {"reduce_limits": 50.0, "throttle_ingestion": 80.0}
 _ACTIONS: Final = {
@@ -26,7 +33,7 @@ _ACTIONS: Final = {
 
 
 class PanicAction(Section):
-    """One thing that panic mode does.
+    """One thing that is done in an emergency or in panic.
 
     Written as its name, or as a map of its one key: `reduce_limits: 50%`, `force_gc: true`,
     `circuit_breaker: open`. `percent` is how much is taken away.
@@ -68,37 +75,77 @@ class PanicAction(Section):
 
 
 class PanicMode(Section):
-    """The last resort: what sets it off (percent of the resource) and what it does."""
+    """The triggers and the last resort: what sets them off and what panic does.
+
+    Thresholds are percent of what the process may use, of one process; `samplesPerSecond` is of
+    all tenants together. A trigger does its own one of the actions, and panic does them all.
+    """
 
     enabled: bool = True
     cpu_threshold: Percent = 90.0
-    memory_threshold: Percent = 90.0
+    cpu_for: Duration = timedelta(minutes=2)
+    memory_threshold: Percent = 85.0
+    memory_for: Duration = timedelta(minutes=1)
+    disk_threshold: Percent = 95.0
+    network_threshold: Percent = 80.0
+    samples_per_second: PerSecond = 5_000_000.0
     actions: tuple[PanicAction, ...] = (
         PanicAction(name="reduce_limits", percent=50.0),
         PanicAction(name="throttle_ingestion", percent=80.0),
+        PanicAction(name="disable_queries"),
+        PanicAction(name="force_gc"),
+        PanicAction(name="circuit_breaker"),
         PanicAction(name="alert"),
     )
 
 
 class Recovery(Section):
-    """When panic ends, and how slowly limits come back."""
+    """When an emergency ends, and how slowly limits come back."""
 
     cpu_threshold: Percent = 70.0
     memory_threshold: Percent = 75.0
     stable_for: PositiveDuration = timedelta(minutes=10)
-    step_percentage: Percent = 10.0
+    step_percentage: SomePercent = 10.0
     step_interval: PositiveDuration = timedelta(minutes=5)
 
 
 class Emergency(Section):
-    """Panic mode and the way out of it."""
+    """Levels by what Mimir's own processes use, and the way out of them."""
 
     enabled: bool = True
+    warning_threshold: Percent = 75.0
+    emergency_threshold: Percent = 90.0
+    panic_threshold: Percent = 95.0
+    network_bytes_per_second: PerSecond | None = None
+    """What the network of one process carries each way, where nothing tells it."""
+    critical_tenants: tuple[str, ...] = ()
+    """Shell patterns of tenants that only panic cuts, and never below their usual demand."""
+    actions: tuple[PanicAction, ...] = (
+        PanicAction(name="circuit_breaker"),
+        PanicAction(name="force_gc"),
+        PanicAction(name="alert"),
+    )
     panic_mode: PanicMode = PanicMode()
     recovery: Recovery = Recovery()
 
     @model_validator(mode="after")
-    def _calm_is_below_panic(self) -> Self:
+    def _levels_rise(self) -> Self:
+        rising = (
+            ("warningThreshold", self.warning_threshold, "emergencyThreshold"),
+            ("emergencyThreshold", self.emergency_threshold, "panicThreshold"),
+        )
+        above = (self.emergency_threshold, self.panic_threshold)
+        faults = {
+            key: f"{low:g} must be below {other} {high:g}"
+            for (key, low, other), high in zip(rising, above, strict=True)
+            if low >= high
+        }
+        if faults:
+            raise Faults(faults)
+        return self
+
+    @model_validator(mode="after")
+    def _calm_is_below_danger(self) -> Self:
         panic, calm = self.panic_mode, self.recovery
         pairs = {
             "recovery.cpuThreshold": (calm.cpu_threshold, panic.cpu_threshold),
@@ -108,6 +155,10 @@ class Emergency(Section):
             key: f"{low:g} must be below panicMode's {high:g}"
             for key, (low, high) in pairs.items()
             if low >= high
+        } or {
+            key: f"{low:g} must be below emergencyThreshold {self.emergency_threshold:g}"
+            for key, (low, _) in pairs.items()
+            if low >= self.emergency_threshold
         }
         if faults:
             raise Faults(faults)

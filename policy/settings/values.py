@@ -148,6 +148,7 @@ MoreThanWhole = Annotated[float, BeforeValidator(_percent), Field(ge=100)]
 """A percentage of what is allowed."""
 Size = Annotated[ByteSize, BeforeValidator(_size), AfterValidator(_worthwhile)]
 Percent = Annotated[float, BeforeValidator(_percent), Field(ge=0, le=100)]
+SomePercent = Annotated[float, BeforeValidator(_percent), Field(gt=0, le=100)]
 Factor = Annotated[float, Field(gt=0)]
 Headroom = Annotated[float, Field(ge=1)]
 PerSecond = Annotated[float, Field(gt=0)]

@@ -1,0 +1,209 @@
+"""What the state of an emergency means for each limit: caps of the layer `emergency`.
+
+A cap is a share of a base: what lay beneath when the emergency began, kept in the evidence of
+the cap. So the same state gives the same caps however often it is asked, whatever `optimize` does
+meanwhile: a raise beneath does not lift a cap, and a lowering applies by itself. No cap is below
+the hard bounds or zero, and none says more than its base.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+import polars as pl
+
+from policy.emergency.state import State
+from policy.emergency.words import action_words
+from policy.figures import grouped
+from policy.frames import LAYERS, LIMITS, UTC_TIME, empty
+from policy.layers import Bounds, bounded
+from policy.signals import INGESTION_BURST_SIZE, INGESTION_RATE, SERIES
+
+LAYER: Final = "emergency"
+INGESTION: Final = (INGESTION_RATE, INGESTION_BURST_SIZE)
+REDUCED: Final = (
+    *INGESTION,
+    "request_rate",
+    "request_burst_size",
+    SERIES,
+    "max_global_metadata_per_user",
+)
+"""What `reduce_limits` cuts: limits on what a tenant sends. To cut those on rules, alerts or
+silences refuses people's work and frees nothing."""
+QUERIES: Final = ("max_queriers_per_tenant", "max_query_parallelism")
+_ONE: Final = 1.0
+_REQUESTS: Final = 4.0  # a burst lets the mean request in, and one that is four times as large
+_KEYS: Final = ("tenant", "limit")
+
+# The limits beneath as they were when the emergency began; null where that is not known.
+BASE: Final = LIMITS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Ground:
+    """What the caps are made from.
+
+    Attributes:
+        base: BASE of what may be capped; what is unlimited or not known is not cut.
+        critical: tenants that only panic's `reduce_limits` cuts.
+        usual: tenant, baseline: usual demand in samples/s, of the critical ones.
+        requests: tenant, request: mean samples of a request.
+        spoken: tenant, limit of holds and pins, which win over a cap.
+        queries: the limits of QUERIES that every running Mimir knows.
+        bounds: the hard bounds.
+    """
+
+    base: pl.DataFrame
+    critical: Collection[str]
+    usual: pl.DataFrame
+    requests: pl.DataFrame
+    spoken: pl.DataFrame
+    queries: Collection[str]
+    bounds: Bounds
+
+
+def base_of(layer: pl.DataFrame) -> pl.DataFrame:
+    """BASE that these caps were made from."""
+    return layer.select(
+        *_KEYS,
+        value=pl.col("evidence").str.json_path_match("$.base").cast(pl.Float64, strict=False),
+    )
+
+
+def emergency_layer(state: State, *, ground: Ground, written_at: datetime) -> pl.DataFrame:
+    """The caps of this state.
+
+    Args:
+        state: of the emergency.
+        ground: what they are made from.
+        written_at: stamp of the entries, aware UTC.
+
+    Returns:
+        LAYERS of the layer `emergency`, sorted; empty without an emergency.
+    """
+    if not state.is_emergency:
+        return empty(LAYERS)
+    capped = pl.concat([_shares(state, ground), _queries(state, ground)])
+    return (
+        capped.join(ground.spoken.select(_KEYS), on=_KEYS, how="anti")
+        .select(
+            *_KEYS,
+            layer=pl.lit(LAYER),
+            kind=pl.lit("cap"),
+            value="value",
+            reason=pl.format("{}: {}", "done", pl.lit(state.because)),
+            evidence=pl.struct("base", "cut", "action").struct.json_encode(),
+            written_at=pl.lit(written_at).cast(UTC_TIME),
+            expires_at=pl.lit(None, dtype=UTC_TIME),
+        )
+        .cast(LAYERS)
+        .sort(_KEYS)
+    )
+
+
+def same(wanted: pl.DataFrame, known: pl.DataFrame) -> bool:
+    """Whether two layers say the same, whenever they were written."""
+    but_when = [name for name in LAYERS.names() if name != "written_at"]
+    return wanted.select(but_when).sort(_KEYS).equals(known.select(but_when).sort(_KEYS))
+
+
+def _shares(state: State, ground: Ground) -> pl.DataFrame:
+    """tenant, limit, value, base, cut, action, done: what is a share of its base."""
+    endless = list(ground.bounds.endless)
+    base = ground.base.filter(
+        pl.col("limit").is_in(REDUCED)
+        & pl.col("value").is_finite()
+        & ((pl.col("value") > 0) | ~pl.col("limit").is_in(endless))
+    ).join(ground.spoken.select(_KEYS), on=_KEYS, how="anti")
+    cuts = _cuts(base, state, critical=ground.critical)
+    usual = ground.usual.select("tenant", usual="baseline")
+    raw = pl.col("base") * (100 - pl.col("cut")) / 100
+    rate = pl.col("limit") == INGESTION_RATE
+    spared = rate & pl.col("tenant").is_in(list(ground.critical))
+    others = (
+        cuts.filter(pl.col("limit") != INGESTION_BURST_SIZE)
+        .join(usual, on="tenant", how="left")
+        .with_columns(least=pl.when(spared).then("usual"))
+        .with_columns(value=_whole(pl.max_horizontal(raw, "least"), bounds=ground.bounds))
+        .filter((pl.col("cut") > 0) & (pl.col("value") < pl.col("base")))
+    )
+    # A burst below its rate is refused by Mimir's file as a whole: it follows a capped rate.
+    rates = others.filter(limit=INGESTION_RATE).select("tenant", rate="value")
+    bursts = (
+        cuts.filter(limit=INGESTION_BURST_SIZE)
+        .join(rates, on="tenant")
+        .join(ground.requests, on="tenant", how="left")
+        .with_columns(least=pl.max_horizontal("rate", pl.col("request") * _REQUESTS))
+        .with_columns(value=_whole(pl.max_horizontal(raw, "least"), bounds=ground.bounds))
+        .with_columns(value=pl.max_horizontal("value", "rate"))
+        .filter(pl.col("value") < pl.col("base"))
+    )
+    columns = [*_KEYS, "value", "base", "cut", "action"]
+    return pl.concat([others.select(columns), bursts.select(columns)]).with_columns(
+        done=pl.format("{} from {} to {}", _told("action"), grouped(pl.col("base")), _share())
+    )
+
+
+def _cuts(base: pl.DataFrame, state: State, *, critical: Collection[str]) -> pl.DataFrame:
+    """tenant, limit, base, cut (percent points), action: the strongest that applies."""
+    spared = pl.col("tenant").is_in(list(critical))
+    ingestion = pl.col("limit").is_in(INGESTION)
+    reduced = state.points("reduce_limits")
+    in_panic = reduced if state.level == "panic" else 0.0
+    strongest = max(("throttle_ingestion", "circuit_breaker"), key=state.points)
+    ingested = state.points(strongest)
+    cut = (
+        pl.when(spared)
+        .then(in_panic)
+        .when(ingestion)
+        .then(max(ingested, reduced))
+        .otherwise(reduced)
+    )
+    action = pl.when(~spared & ingestion & (ingested >= reduced)).then(pl.lit(strongest))
+    return base.select(
+        *_KEYS,
+        base="value",
+        cut=cut.cast(pl.Float64),
+        action=action.otherwise(pl.lit("reduce_limits")),
+    )
+
+
+def _queries(state: State, ground: Ground) -> pl.DataFrame:
+    """One querier and one part at a time, until the last step, for who is not critical."""
+    names = list(ground.queries) if "disable_queries" in state.actions else []
+    tenants = ground.base.select("tenant").unique()
+    known = ground.base.select(*_KEYS, base="value")
+    return (
+        tenants.filter(~pl.col("tenant").is_in(list(ground.critical)))
+        .join(pl.DataFrame({"limit": names}, schema={"limit": pl.String()}), how="cross")
+        .join(known, on=_KEYS, how="left")
+        .with_columns(value=_whole(pl.lit(_ONE), bounds=ground.bounds))
+        .filter(
+            (pl.col("base") > pl.col("value")) | (pl.col("base") == 0) | pl.col("base").is_null()
+        )
+        .select(
+            *_KEYS,
+            "value",
+            "base",
+            cut=pl.lit(100.0),
+            action=pl.lit("disable_queries"),
+            done=pl.lit(action_words("disable_queries")),
+        )
+    )
+
+
+def _whole(value: pl.Expr, *, bounds: Bounds) -> pl.Expr:
+    """Up to a whole number of at least one, which every limit takes, within the bounds."""
+    return bounded(value.ceil().clip(_ONE), bounds=bounds)
+
+
+def _share() -> pl.Expr:
+    return grouped(pl.col("value"))
+
+
+def _told(column: str) -> pl.Expr:
+    names = ("reduce_limits", "throttle_ingestion", "circuit_breaker")
+    return pl.col(column).replace_strict({name: action_words(name) for name in names})
