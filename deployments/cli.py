@@ -30,6 +30,7 @@ from deployments.commands.options import (
     CONFIG_HELP,
     LOOKING,
     OVERRULING,
+    REHEARSING,
     RUNNING,
     Code,
     say,
@@ -42,6 +43,7 @@ from deployments.commands.risk import risk
 from deployments.commands.rollback import holds, release, rollback
 from deployments.commands.running import up
 from deployments.commands.serve_document import serve_document
+from deployments.commands.simulate import simulate_commands
 from deployments.commands.sql import sql
 from deployments.commands.tenants import tenants
 from deployments.commands.whatif import whatif
@@ -131,6 +133,7 @@ app.command(rich_help_panel=OVERRULING)(release)
 app.command(rich_help_panel=OVERRULING)(holds)
 app.command(rich_help_panel=OVERRULING)(pause)
 app.command(rich_help_panel=OVERRULING)(resume)
+app.add_typer(simulate_commands, name="simulate", rich_help_panel=REHEARSING)
 app.command(rich_help_panel=CHECKING)(doctor)
 app.add_typer(config_commands, name="config", rich_help_panel=CHECKING)
 
