@@ -22,6 +22,7 @@ from deployments.commands.cardinality import cardinality_of
 from deployments.commands.config import config_commands
 from deployments.commands.diff import diff
 from deployments.commands.doctor import doctor
+from deployments.commands.drill import drill
 from deployments.commands.explain import explain
 from deployments.commands.history import history
 from deployments.commands.limits import limits
@@ -133,6 +134,7 @@ app.command(rich_help_panel=OVERRULING)(release)
 app.command(rich_help_panel=OVERRULING)(holds)
 app.command(rich_help_panel=OVERRULING)(pause)
 app.command(rich_help_panel=OVERRULING)(resume)
+app.command(rich_help_panel=REHEARSING)(drill)
 app.add_typer(simulate_commands, name="simulate", rich_help_panel=REHEARSING)
 app.command(rich_help_panel=CHECKING)(doctor)
 app.add_typer(config_commands, name="config", rich_help_panel=CHECKING)

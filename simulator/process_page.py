@@ -29,8 +29,10 @@ def instance_families(
         "Samples/s of late.",
         [("", process.samples_per_second)],
     )
-    # A push stays in flight for some twenty milliseconds and carries two thousand samples.
-    inflight = process.samples_per_second * 0.02 / 2_000 // 1
+    # A push carries two thousand samples and stays in flight for some twenty milliseconds, or for
+    # as long as it waits for a core.
+    waited = process.waiting / process.size.cores
+    inflight = process.samples_per_second * (0.02 + waited) / 2_000 // 1
     yield family(prefix + "inflight_push_requests", "gauge", "Pushes in flight.", [("", inflight)])
     # Who has no core left lets pushes pile up to the limit on those in flight.
     reason = f"{section.removesuffix('_limits')}_max_inflight_push_requests"

@@ -34,6 +34,8 @@ _NO_LIMIT_PER_SECOND: Final = 1e15
 _NO_LIMIT_SERIES: Final = 2**31 - 1
 
 RESTART_SECONDS: Final = 30.0
+# So long a push may wait for a core; by then as many are in flight as a process allows.
+MOST_WAITING_SECONDS: Final = 10.0
 _RATE_WINDOW_SECONDS: Final = 15.0
 
 
@@ -61,7 +63,8 @@ class Process:
 
     Attributes:
         size: what it may use of CPU and memory.
-        refusing: the share of its work that it refuses now, for want of CPU.
+        waiting: work that has been let in and waits for CPU, core-seconds.
+        refusing: the share of its work that it refuses now, because too much waits.
         rejected_requests: pushes that it refused since it started.
         down_until: when it has started again, Unix seconds.
     """
@@ -72,7 +75,8 @@ class Process:
         self.size = size
         self.started_at = now
         self.down_until = 0.0
-        self.cpu_seconds = self.samples_per_second = self.rejected_requests = self.refusing = 0.0
+        self.cpu_seconds = self.samples_per_second = self.rejected_requests = 0.0
+        self.waiting = self.refusing = 0.0
         self.resident_bytes = IDLE_BYTES
 
     @property
@@ -96,10 +100,19 @@ class Process:
         weight = min(1.0, seconds / _RATE_WINDOW_SECONDS)
         self.samples_per_second += weight * (samples / seconds - self.samples_per_second)
 
+    def take_on(self, cores: float, *, seconds: float) -> None:
+        """Say what has to be refused of work for so many cores; what there is no core for waits."""
+        work = cores * seconds
+        most = self.size.cores * MOST_WAITING_SECONDS
+        waiting = max(0.0, self.waiting + work - self.size.cores * seconds)
+        self.waiting = min(waiting, most)
+        self.refusing = min(1.0, (waiting - self.waiting) / work) if work else 0.0
+
     def restart(self, now: float) -> None:
         """Begin the counters again."""
         self.started_at = now
-        self.cpu_seconds = self.samples_per_second = self.rejected_requests = self.refusing = 0.0
+        self.cpu_seconds = self.samples_per_second = self.rejected_requests = 0.0
+        self.waiting = self.refusing = 0.0
 
     def crash(self, now: float, *, seconds: float = RESTART_SECONDS) -> None:
         """End, and start again after so many seconds."""
@@ -150,8 +163,7 @@ class Distributor(Process):
             for name, samples in offered.items()
         )
         work = passing + (whole - passing) * COST_OF_A_DROPPED_SAMPLE
-        cores = work / seconds / SAMPLES_PER_SECOND_PER_CORE
-        self.refusing = max(0.0, 1.0 - self.size.cores / cores) if cores else 0.0
+        self.take_on(work / seconds / SAMPLES_PER_SECOND_PER_CORE, seconds=seconds)
 
     def push(self, tenant: str, *, samples: float, now: float, seconds: float) -> int:
         """Take samples of the tenant; answer how many passed."""
@@ -256,7 +268,7 @@ class Ingester(Process):
         """Account for a step in which this many samples arrived."""
         series = self.memory_series
         cores = series / SERIES_PER_CORE
-        self.refusing = max(0.0, 1.0 - self.size.cores / cores) if cores else 0.0
+        self.take_on(cores, seconds=seconds)
         self.saw(samples, seconds=seconds)
         self.spend(cores=cores, resident_bytes=series * BYTES_PER_SERIES, seconds=seconds)
 

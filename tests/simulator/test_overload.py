@@ -29,16 +29,29 @@ def test_a_distributor_without_a_core_left_refuses_pushes_and_says_so(
     world.live(30)
     calm = world.value("distributor-0", REJECTED)
 
-    world.cluster.blast("a", factor=20, seconds=60)
+    world.cluster.blast("a", factor=20, seconds=120)
     world.live(60)
+    pushes = world.value("distributor-0", "cortex_distributor_inflight_push_requests")
 
     assert calm == 0
+    assert pushes > 100
     assert world.value("distributor-0", REJECTED) > 0
     account = world.cluster.accounts["a"]
     assert account.limited == 0
     assert account.overloaded > 0
     passing = world.value("distributor-0", "cortex_distributor_ingestion_rate_samples_per_second")
     assert passing == pytest.approx(cores * 25_000, rel=0.1)
+
+
+def test_a_moment_above_what_it_has_only_lets_pushes_wait(new_world: New, one_tenant: New) -> None:
+    world = new_world([one_tenant("a", samples=20_000)], NO_LIMIT, smallest=Size(1, 64 * GIB))
+
+    world.cluster.blast("a", factor=8, seconds=3)
+    world.live(30)
+
+    account = world.cluster.accounts["a"]
+    assert account.overloaded == 0
+    assert account.admitted == pytest.approx(account.asked, rel=0.01)
 
 
 def test_what_the_limiter_drops_costs_less_than_what_it_lets_pass(

@@ -1,0 +1,261 @@
+"""Rehearse a blast in memory: what protection would do to one tenant, and when, changing nothing.
+
+Time is made of looks, as often as `protect` takes them. Each look shows protection what it would
+see, and what protection says is composed with the limits in force; Mimir has loaded it a while
+later. How blasts are told from growth is no matter of this module: see `Protection`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final, Literal
+
+import polars as pl
+
+from policy.figures import TIMES, figure
+from policy.frames import LAYERS, LIMITS, SAMPLES, empty
+from policy.layers import Bounds, compose
+from policy.signals import INGESTION_BURST_SIZE, INGESTION_RATE, SAMPLES_ASKED
+
+# After the blast: a protection that still holds by then is told as one that did not let go.
+LONGEST_RECOVERY: Final = timedelta(hours=2)
+_INFINITY: Final = float("inf")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Look:
+    """What protection goes by at one moment.
+
+    Attributes:
+        at: aware, UTC.
+        demand: SAMPLES of what is asked for.
+        baseline: tenant, baseline: what is usual, samples/s.
+        in_force: LIMITS that Mimir has loaded.
+        known: LAYERS that protection said before, and that have not expired.
+    """
+
+    at: datetime
+    demand: pl.DataFrame
+    baseline: pl.DataFrame
+    in_force: pl.DataFrame
+    known: pl.DataFrame
+
+
+Protection = Callable[[Look], pl.DataFrame]
+"""What decides: the LAYERS that hold after a look; the same as before where nothing is new."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Blast:
+    """What is rehearsed: one tenant asks for `factor` times its usual for so long."""
+
+    tenant: str
+    usual: float
+    factor: float
+    lasts: timedelta
+
+    @property
+    def asked(self) -> float:
+        """Samples/s at its height."""
+        return self.usual * self.factor
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """How fast things happen: from look to look, and from a word of ours until it is loaded."""
+
+    every: timedelta
+    loaded_after: timedelta
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """What happened, and how long after the first sample of the blast."""
+
+    after: timedelta
+    kind: Literal["begins", "detected", "capped", "over", "let_go", "recovered"]
+    words: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rehearsal:
+    """What came of it.
+
+    Attributes:
+        timeline: what happened, in order.
+        fair_share: samples/s that the tenant may have at any time.
+        detected_after: None: it was not told as a blast.
+        capped_after: until Mimir had loaded a limit no higher than the fair share, or the lowest
+            that protection asked for; None: no limit was lowered below what was in force, nor was
+            it lower than the fair share before.
+        lowest: the lowest limit that was in force, samples/s; None where none was known.
+        admitted_above: samples let in above the fair share.
+        refused: samples that were not let in.
+        recovered_after: from the last sample of the blast until all limits were as before.
+    """
+
+    timeline: tuple[Event, ...]
+    fair_share: float
+    detected_after: timedelta | None
+    capped_after: timedelta | None
+    lowest: float | None
+    admitted_above: float
+    refused: float
+    recovered_after: timedelta | None
+
+
+@dataclass(slots=True)
+class _Bucket:
+    """The limiter of the tenant, as one for the whole cluster."""
+
+    tokens: float
+
+    def admit(self, asked: float, *, rate: float, burst: float, seconds: float) -> float:
+        """How many of the samples pass."""
+        available = min(self.tokens, burst) + rate * seconds
+        passed = min(asked, available)
+        self.tokens = min(burst, available - passed)
+        return passed
+
+
+def rehearse(
+    blast: Blast,
+    *,
+    limits: pl.DataFrame,
+    protection: Protection,
+    pace: Pace,
+    bounds: Bounds,
+    margin: float,
+    now: datetime,
+) -> Rehearsal:
+    """Live through a blast, look by look.
+
+    Args:
+        blast: whose, how large, how long.
+        limits: LIMITS of the tenant without protection.
+        protection: what decides.
+        pace: how often it looks, and how soon it has an effect.
+        bounds: hard bounds of whatever is published.
+        margin: what the fair share is above the usual, 0.25 for a quarter.
+        now: when it begins, aware UTC.
+    """
+    fair = blast.usual * (1.0 + margin)
+    own = _limit(limits, INGESTION_RATE)
+    burst = _limit(limits, INGESTION_BURST_SIZE)
+    events = [Event(after=timedelta(0), kind="begins", words=_begins(blast))]
+    said: list[tuple[datetime, pl.DataFrame]] = []
+    known, loaded, above, refused = empty(LAYERS), limits, 0.0, 0.0
+    bucket, over = _Bucket(burst), False
+    lowest, recovered = own, None
+    for at in _looks(blast, pace=pace, now=now):
+        after = at - now
+        asked = blast.asked if after <= blast.lasts else blast.usual
+        seconds = pace.every.total_seconds()
+        rate = _limit(loaded, INGESTION_RATE)
+        passed = bucket.admit(asked * seconds, rate=rate, burst=burst, seconds=seconds)
+        above += max(0.0, passed - fair * seconds)
+        refused += asked * seconds - passed
+        if after > blast.lasts and not over:
+            over = True
+            events.append(Event(after=blast.lasts, kind="over", words="the blast is over"))
+
+        before, known = known, _standing(known, at=at)
+        known = protection(_look(blast, asked=asked, at=at, loaded=loaded, known=known))
+        events += _turned(before, known, after=after)
+        said.append((at, _composed(known, limits=limits, bounds=bounds, at=at)))
+        now_loaded = _loaded(said, limits=limits, at=at - pace.loaded_after)
+        lower = _limit(now_loaded, INGESTION_RATE)
+        if lower < lowest:
+            lowest = lower
+            words = f"Mimir has loaded {figure(lower)}/s instead of {figure(own)}/s"
+            events.append(Event(after=after, kind="capped", words=words))
+        loaded = now_loaded
+        if over and known.is_empty() and loaded.equals(limits):
+            recovered = after - blast.lasts
+            words = "every limit is what it was before"
+            events.append(Event(after=after, kind="recovered", words=words))
+            break
+    return Rehearsal(
+        timeline=tuple(events),
+        fair_share=fair,
+        detected_after=_first(events, kind="detected"),
+        capped_after=timedelta(0) if own <= fair else _first(events, kind="capped"),
+        lowest=None if lowest == _INFINITY else lowest,
+        admitted_above=above,
+        refused=refused,
+        recovered_after=recovered,
+    )
+
+
+def _looks(blast: Blast, *, pace: Pace, now: datetime) -> Iterator[datetime]:
+    at = now + pace.every
+    while at <= now + blast.lasts + LONGEST_RECOVERY:
+        yield at
+        at += pace.every
+
+
+def _look(
+    blast: Blast, *, asked: float, at: datetime, loaded: pl.DataFrame, known: pl.DataFrame
+) -> Look:
+    demand = pl.DataFrame(
+        [
+            {
+                "at": at,
+                "tenant": blast.tenant,
+                "signal": SAMPLES_ASKED,
+                "value": asked,
+                "coverage": 1.0,
+            }
+        ],
+        schema=SAMPLES,
+    )
+    baseline = pl.DataFrame({"tenant": [blast.tenant], "baseline": [blast.usual]})
+    return Look(at=at, demand=demand, baseline=baseline, in_force=loaded, known=known)
+
+
+def _standing(known: pl.DataFrame, *, at: datetime) -> pl.DataFrame:
+    return known.filter(pl.col("expires_at").is_null() | (pl.col("expires_at") > at))
+
+
+def _turned(before: pl.DataFrame, after_it: pl.DataFrame, *, after: timedelta) -> Iterator[Event]:
+    """What protection began or ceased to say."""
+    if before.is_empty() and not after_it.is_empty():
+        yield Event(after=after, kind="detected", words=str(after_it["reason"][0]))
+    if after_it.is_empty() and not before.is_empty():
+        yield Event(after=after, kind="let_go", words="protection holds nothing any more")
+
+
+def _composed(
+    known: pl.DataFrame, *, limits: pl.DataFrame, bounds: Bounds, at: datetime
+) -> pl.DataFrame:
+    """LIMITS as protection would have them."""
+    words = compose(known, beneath=limits, bounds=bounds, now=at).select(LIMITS.names())
+    return pl.concat([limits.join(words, on=["tenant", "limit"], how="anti"), words]).sort(
+        "tenant", "limit"
+    )
+
+
+def _loaded(
+    said: list[tuple[datetime, pl.DataFrame]], *, limits: pl.DataFrame, at: datetime
+) -> pl.DataFrame:
+    """LIMITS of the newest word that had arrived by then."""
+    return next((words for when, words in reversed(said) if when <= at), limits)
+
+
+def _limit(limits: pl.DataFrame, name: str) -> float:
+    """One limit, endless where it is unknown: nothing that is not known refuses anything."""
+    found = limits.filter(limit=name)["value"]
+    return float(found[0]) if len(found) else _INFINITY
+
+
+def _first(events: list[Event], *, kind: str) -> timedelta | None:
+    return next((event.after for event in events if event.kind == kind), None)
+
+
+def _begins(blast: Blast) -> str:
+    return (
+        f"{blast.tenant} asks for {figure(blast.asked)}/s, {figure(blast.factor)} {TIMES} its "
+        f"usual {figure(blast.usual)}/s"
+    )
