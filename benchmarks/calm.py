@@ -33,9 +33,9 @@ NOISE: Final = 0.05
 ROOM: Final = 1.2
 
 
-def looks(*, tenants: int, seed: int) -> Iterator[Look]:
+def looks(*, tenants: int, seed: int, days: int) -> Iterator[Look]:
     """What protection would see, five minutes after five minutes."""
-    minutes = _minutes(tenants=tenants, seed=seed)
+    minutes = _minutes(tenants=tenants, seed=seed, days=days)
     seen = (
         minutes.group_by_dynamic("at", every=EVERY, group_by="tenant")
         .agg(value=pl.col("value").max(), mean=pl.col("value").mean())
@@ -62,10 +62,10 @@ def looks(*, tenants: int, seed: int) -> Iterator[Look]:
         )
 
 
-def held(protection: Protection, *, tenants: int, seed: int) -> dict[str, int]:
+def held(protection: Protection, *, tenants: int, seed: int, days: int = DAYS) -> dict[str, int]:
     """How many looks each tenant was held at; who never was has no entry."""
     found: dict[str, int] = {}
-    for look in looks(tenants=tenants, seed=seed):
+    for look in looks(tenants=tenants, seed=seed, days=days):
         for tenant in set(protection(look)["tenant"]):
             found[tenant] = found.get(tenant, 0) + 1
     return found
@@ -79,9 +79,9 @@ def calm_days(*, tenants: int = 2, seed: int = 1) -> list[str]:
     return lines + [f"    {tenant}: {count:,} looks" for tenant, count in sorted(found.items())]
 
 
-def _minutes(*, tenants: int, seed: int) -> pl.DataFrame:
+def _minutes(*, tenants: int, seed: int, days: int) -> pl.DataFrame:
     """tenant, at, value: samples/s, minute by minute; the highest is what the hour says."""
-    hours = past(begin=BEGIN, days=DAYS, tenants=tenants, seed=seed, limit=INGESTION_RATE)
+    hours = past(begin=BEGIN, days=days, tenants=tenants, seed=seed, limit=INGESTION_RATE)
     rows = [
         row
         for tenant, at, highest, mean in hours.select("tenant", "at", "highest", "mean").iter_rows()

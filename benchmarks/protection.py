@@ -160,7 +160,10 @@ async def _measure(scenario: Scenario, loop: Loop) -> Measured:
             continue
         free = not held and loop.loaded()
         quiet = quiet + 1 if free else 0
-        found.recovered = (found.recovered or since - scenario.ends) if free else None
+        if not free:
+            found.recovered = None
+        elif found.recovered is None:
+            found.recovered = since - scenario.ends
     found.collateral = sum(_lost(loop, name) - before[name] for name in calm)
     found.above_series = sum(
         max(0.0, _most_series(loop, name) - series) for name, (_, series) in fair.items()

@@ -8,7 +8,7 @@ later. How blasts are told from growth is no matter of this module: see `Protect
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
@@ -142,51 +142,97 @@ def rehearse(
         now: when it begins, aware UTC.
     """
     fair = blast.usual * (1.0 + margin)
-    own = _limit(limits, INGESTION_RATE)
-    burst = _limit(limits, INGESTION_BURST_SIZE)
-    events = [Event(after=timedelta(0), kind="begins", words=_begins(blast))]
-    said: list[tuple[datetime, pl.DataFrame]] = []
-    known, loaded, above, refused = empty(LAYERS), limits, 0.0, 0.0
-    bucket, over = _Bucket(burst), False
-    lowest, recovered = own, None
+    trial = _Trial(blast=blast, limits=limits, fair=fair, pace=pace, bounds=bounds, now=now)
     for at in _looks(blast, pace=pace, now=now):
-        after = at - now
-        asked = blast.asked if after <= blast.lasts else blast.usual
-        seconds = pace.every.total_seconds()
-        rate = _limit(loaded, INGESTION_RATE)
-        passed = bucket.admit(asked * seconds, rate=rate, burst=burst, seconds=seconds)
-        above += max(0.0, passed - fair * seconds)
-        refused += asked * seconds - passed
-        if after > blast.lasts and not over:
-            over = True
-            events.append(Event(after=blast.lasts, kind="over", words="the blast is over"))
-
-        before, known = known, _standing(known, at=at)
-        known = protection(_look(blast, asked=asked, at=at, loaded=loaded, known=known))
-        events += _turned(before, known, after=after)
-        said.append((at, _composed(known, limits=limits, bounds=bounds, at=at)))
-        now_loaded = _loaded(said, limits=limits, at=at - pace.loaded_after)
-        lower = _limit(now_loaded, INGESTION_RATE)
-        if lower < lowest:
-            lowest = lower
-            words = f"Mimir has loaded {figure(lower)}/s instead of {figure(own)}/s"
-            events.append(Event(after=after, kind="capped", words=words))
-        loaded = now_loaded
-        if over and known.is_empty() and loaded.equals(limits):
-            recovered = after - blast.lasts
-            words = "every limit is what it was before"
-            events.append(Event(after=after, kind="recovered", words=words))
+        trial.live(at, protection=protection)
+        if trial.recovered is not None:
             break
+    own = _limit(limits, INGESTION_RATE)
     return Rehearsal(
-        timeline=tuple(events),
+        timeline=tuple(trial.events),
         fair_share=fair,
-        detected_after=_first(events, kind="detected"),
-        capped_after=timedelta(0) if own <= fair else _first(events, kind="capped"),
-        lowest=None if lowest == _INFINITY else lowest,
-        admitted_above=above,
-        refused=refused,
-        recovered_after=recovered,
+        detected_after=_first(trial.events, kind="detected"),
+        capped_after=timedelta(0) if own <= fair else _first(trial.events, kind="capped"),
+        lowest=None if trial.lowest == _INFINITY else trial.lowest,
+        admitted_above=trial.above,
+        refused=trial.refused,
+        recovered_after=trial.recovered,
     )
+
+
+@dataclass(slots=True, kw_only=True)
+class _Trial:
+    """A rehearsal on its way: what protection says now, what is loaded, what has passed."""
+
+    blast: Blast
+    limits: pl.DataFrame
+    fair: float
+    pace: Pace
+    bounds: Bounds
+    now: datetime
+    events: list[Event] = field(init=False)
+    known: pl.DataFrame = field(default_factory=lambda: empty(LAYERS))
+    said: list[tuple[datetime, pl.DataFrame]] = field(default_factory=list)
+    loaded: pl.DataFrame = field(init=False)
+    lowest: float = field(init=False)
+    bucket: _Bucket = field(init=False)
+    above: float = 0.0
+    refused: float = 0.0
+    recovered: timedelta | None = None
+
+    def __post_init__(self) -> None:
+        """Nothing is held, and the bucket is full."""
+        self.events = [Event(after=timedelta(0), kind="begins", words=_begins(self.blast))]
+        self.loaded = self.limits
+        self.lowest = _limit(self.limits, INGESTION_RATE)
+        self.bucket = _Bucket(_limit(self.limits, INGESTION_BURST_SIZE))
+
+    def live(self, at: datetime, *, protection: Protection) -> None:
+        """Live until a look, take it, and see what Mimir has loaded by then."""
+        after = at - self.now
+        blasts = after <= self.blast.lasts
+        asked = self.blast.asked if blasts else self.blast.usual
+        self._meter(asked)
+        if not blasts and not any(event.kind == "over" for event in self.events):
+            over = Event(after=self.blast.lasts, kind="over", words="the blast is over")
+            self.events.append(over)
+        self._look(at, asked=asked, protection=protection)
+        self._load(at)
+        if not blasts and self.known.is_empty() and self.loaded.equals(self.limits):
+            self.recovered = after - self.blast.lasts
+            words = "every limit is what it was before"
+            self.events.append(Event(after=after, kind="recovered", words=words))
+
+    def _meter(self, asked: float) -> None:
+        """Count what the limits that are loaded let in since the look before."""
+        seconds = self.pace.every.total_seconds()
+        passed = self.bucket.admit(
+            asked * seconds,
+            rate=_limit(self.loaded, INGESTION_RATE),
+            burst=_limit(self.loaded, INGESTION_BURST_SIZE),
+            seconds=seconds,
+        )
+        self.above += max(0.0, passed - self.fair * seconds)
+        self.refused += asked * seconds - passed
+
+    def _look(self, at: datetime, *, asked: float, protection: Protection) -> None:
+        """Ask protection, and remember what it would have."""
+        before, known = self.known, _standing(self.known, at=at)
+        seen = _look(self.blast, asked=asked, at=at, loaded=self.loaded, known=known)
+        self.known = protection(seen)
+        self.events += _turned(before, self.known, after=at - self.now)
+        wanted = _composed(self.known, limits=self.limits, bounds=self.bounds, at=at)
+        self.said.append((at, wanted))
+
+    def _load(self, at: datetime) -> None:
+        """Load what was said long enough ago."""
+        self.loaded = _loaded(self.said, limits=self.limits, at=at - self.pace.loaded_after)
+        rate = _limit(self.loaded, INGESTION_RATE)
+        if rate < self.lowest:
+            self.lowest = rate
+            own = _limit(self.limits, INGESTION_RATE)
+            words = f"Mimir has loaded {figure(rate)}/s instead of {figure(own)}/s"
+            self.events.append(Event(after=at - self.now, kind="capped", words=words))
 
 
 def _looks(blast: Blast, *, pace: Pace, now: datetime) -> Iterator[datetime]:
