@@ -96,6 +96,8 @@ def every(tenant: str, *, factor: float, on: float, off: float, times: int) -> t
 
 
 EVERYBODY: Final = ("steady-1", "diurnal-1", "bursty-1", "blasting-1", "growing-1", "churning-1")
+# Two minutes each: time for protection to see it come.
+RISING: Final = (1.2, 1.4, 1.6, 1.8, 2.0)
 SCENARIOS: Final = {
     "blast x2": Scenario(waves=(Wave(tenant="steady-1", factor=2),)),
     "blast x10": Scenario(waves=(Wave(tenant="steady-1", factor=10),)),
@@ -108,7 +110,11 @@ SCENARIOS: Final = {
     "sawtooth": Scenario(waves=every("steady-1", factor=10, on=60, off=60, times=8)),
     "flapping load": Scenario(waves=every("steady-1", factor=4, on=30, off=30, times=20)),
     "overload by everybody": Scenario(
-        waves=tuple(Wave(tenant=tenant, factor=3, lasts=10 * MINUTE) for tenant in EVERYBODY),
+        waves=tuple(
+            Wave(tenant=tenant, factor=factor, begins=step * 2 * MINUTE, lasts=2 * MINUTE)
+            for step, factor in enumerate(RISING)
+            for tenant in EVERYBODY
+        ),
         headroom=1.5,
         smallest=Size(1, GIB),
     ),
