@@ -45,7 +45,7 @@ def main() -> None:
 
         share = cpu_seconds(live) / SECONDS
         print(f"living: {share:.2%} of a core for {TENANTS} tenants")
-        for process in ("distributor-0", "ingester-0", "overrides-exporter"):
+        for process in ("distributor-0", "ingester-0", "query-frontend"):
             request = Request(path=f"/{process}/metrics")
             page = cpu_seconds(partial(render, cluster, request))
             print(f"page of {process}: {page / PAGES * 1_000:.2f} ms")

@@ -23,6 +23,7 @@ from deployments.commands.cardinality import cardinality_of
 from deployments.commands.config import config_commands
 from deployments.commands.diff import diff
 from deployments.commands.doctor import doctor
+from deployments.commands.drill import drill
 from deployments.commands.emergency import emergency
 from deployments.commands.explain import explain
 from deployments.commands.history import history
@@ -32,6 +33,7 @@ from deployments.commands.options import (
     CONFIG_HELP,
     LOOKING,
     OVERRULING,
+    REHEARSING,
     RUNNING,
     Code,
     say,
@@ -44,6 +46,7 @@ from deployments.commands.risk import risk
 from deployments.commands.rollback import holds, release, rollback
 from deployments.commands.running import up
 from deployments.commands.serve_document import serve_document
+from deployments.commands.simulate import simulate_commands
 from deployments.commands.sql import sql
 from deployments.commands.tenants import tenants
 from deployments.commands.whatif import whatif
@@ -135,6 +138,8 @@ app.command(rich_help_panel=OVERRULING)(holds)
 app.command(rich_help_panel=OVERRULING)(pause)
 app.command(rich_help_panel=OVERRULING)(resume)
 app.add_typer(breaker_commands, name="breaker", rich_help_panel=OVERRULING)
+app.command(rich_help_panel=REHEARSING)(drill)
+app.add_typer(simulate_commands, name="simulate", rich_help_panel=REHEARSING)
 app.command(rich_help_panel=CHECKING)(doctor)
 app.add_typer(config_commands, name="config", rich_help_panel=CHECKING)
 

@@ -29,6 +29,7 @@ from deployments.prefect_server import RESULTS_BLOCK
 from deployments.worker import POOL, ResidentWorker
 from flows.backtest import backtest
 from flows.cost import cost
+from flows.drill import drill
 from flows.maintain import maintain
 from flows.optimize import optimize
 from flows.protect import protect
@@ -66,6 +67,7 @@ def scheduled_flows(settings: Settings) -> tuple[Scheduled, ...]:
         Scheduled(flow=maintain, every=timedelta(days=1), after=MAINTAIN_AFTER),
         Scheduled(flow=backtest, every=None),
         Scheduled(flow=rollback, every=None),
+        Scheduled(flow=drill, every=None),
     )
 
 

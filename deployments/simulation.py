@@ -21,7 +21,6 @@ import polars as pl
 from ruamel.yaml import YAML
 
 from deployments.children import Child, start_child
-from flows.sustained import sustained_for
 from policy.errors import ConfigError
 from policy.settings import Settings
 from policy.signals import (
@@ -32,6 +31,7 @@ from policy.signals import (
     SAMPLES_RECEIVED,
     SERIES,
 )
+from policy.sustained import sustained_for
 from simulator import endpoints, history, operator_overrides, roster
 from storage.database import Database
 from storage.rollups import ROLLUPS, import_rollups

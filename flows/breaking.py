@@ -11,10 +11,8 @@ import polars as pl
 from flows.auditing import allowed, note, turned_holds
 from flows.in_force import limits_in_force, operator_limits
 from flows.runtime import Run, Runtime
-from flows.sustained import sustained_for
-from policy.breaker import BLASTS
 from policy.breaker_caps import CapRules, breaker_caps
-from policy.breakers import IN_BLAST, TRIPPED, Timing, stepped
+from policy.breakers import BLASTS, IN_BLAST, TRIPPED, stepped
 from policy.detection import KIND_OF, LEAST_POINTS, SIGNAL_OF, detect
 from policy.effective import beneath, overlaid
 from policy.frames import LAYERS, LIMITS, empty
@@ -36,6 +34,7 @@ from policy.thresholds import (
     in_force,
     named,
     sensitivity,
+    timing_of,
 )
 from policy.tuned import catalogue_of
 from policy.versions import known_to_all
@@ -113,14 +112,6 @@ def in_blast(runtime: Runtime) -> list[str]:
     """The tenants whose breaker watches or caps them: none of their limits is raised."""
     found = read_breakers(runtime.database)
     return found.filter(pl.col("state").is_in(IN_BLAST))["tenant"].to_list()
-
-
-def timing_of(settings: Settings) -> Timing:
-    """How long each state lasts, by the settings."""
-    return Timing(
-        growth_after=sustained_for(settings),
-        failure_share=settings.circuit_breaker.failure_threshold / 100,
-    )
 
 
 def usual_now(runtime: Runtime) -> pl.DataFrame:

@@ -9,11 +9,11 @@ import polars as pl
 from prefect import flow
 
 from flows.runtime import Run, Runtime, current
-from flows.sustained import sustained_for
 from flows.words import cost_report
 from policy.pricing import METHOD, price_samples
 from policy.settings import Settings
 from policy.signals import SAMPLES_RECEIVED
+from policy.sustained import sustained_for
 from storage.costs import costs_between, replace_costs
 from storage.samples import usage_between
 from tasks.record import rolled_up

@@ -15,7 +15,6 @@ from flows.in_force import limits_of, operator_limits, standing_limits
 from flows.proving import unproven
 from flows.runtime import Run, Runtime
 from flows.standing import keep_standings
-from flows.sustained import sustained_for
 from policy.activity import GONE, states
 from policy.automation import modes
 from policy.canary import proven
@@ -27,6 +26,7 @@ from policy.recommend import optimized_layer, recommend
 from policy.rules import Rules
 from policy.settings import Settings
 from policy.signals import SAMPLES_PER_REQUEST
+from policy.sustained import sustained_for
 from policy.tenancy import looked_after, tier_layer, tiers
 from policy.tuned import catalogue_of, rules_of, tuned
 from policy.versions import known_to_all

@@ -7,7 +7,7 @@ from dataclasses import replace
 from prefect import flow
 
 from flows.runtime import current
-from flows.sustained import sustained_for
+from policy.sustained import sustained_for
 from storage.audit_retention import Kept
 from storage.holds import drop_ended_holds
 from storage.layers import drop_expired

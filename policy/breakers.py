@@ -45,6 +45,16 @@ TURNS: Final = pl.Schema(
         "because": pl.String(),
     }
 )
+# One row per blasting tenant. `value` is its demand and `threshold` what it had to exceed, both
+# in samples/s; `because` is one sentence.
+BLASTS: Final = pl.Schema(
+    {
+        "tenant": pl.String(),
+        "value": pl.Float64(),
+        "threshold": pl.Float64(),
+        "because": pl.String(),
+    }
+)
 CLOSED: Final = "closed"
 TRIPPED: Final = ("open", "half_open")
 IN_BLAST: Final = ("watch", *TRIPPED)

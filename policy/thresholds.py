@@ -1,4 +1,4 @@
-"""The thresholds of the breakers: by hand, or from the limits and the traffic."""
+"""The thresholds and times of the breakers: by hand, or from the limits and the traffic."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from typing import Final
 
 import polars as pl
 
+from policy.breakers import Timing
 from policy.detection import KIND_OF, SIGNAL_OF, THRESHOLDS, Kind, Sensitivity
 from policy.settings import Settings
 from policy.settings.breaker import Thresholds
 from policy.signals import INGESTION_RATE
+from policy.sustained import sustained_for
 
 # A rise by less is nobody's trouble, per second.
 LEAST: Final[dict[Kind, float]] = {"ingestion": 1_000.0, "queries": 10.0, "series": 100.0}
@@ -28,6 +30,14 @@ def sensitivity(settings: Settings) -> Sensitivity:
         least=LEAST,
         by_habit=blast.use_auto_thresholds,
         at_once=blast.auto_emergency_shutdown,
+    )
+
+
+def timing_of(settings: Settings) -> Timing:
+    """How long each state of a breaker lasts, by the settings."""
+    return Timing(
+        growth_after=sustained_for(settings),
+        failure_share=settings.circuit_breaker.failure_threshold / 100,
     )
 
 

@@ -9,12 +9,15 @@ from simulator.cluster import Cluster, Plan
 from simulator.errors import SimulatorError
 from simulator.faults import Blast, Fault
 from simulator.history import Past, history
+from simulator.ledger import Account
 from simulator.processes import endpoints
 from simulator.routes import Answer, Request, respond
 from simulator.server import running
+from simulator.sizes import Size
 from simulator.tenants import Tenant, operator_overrides, roster
 
 __all__ = [
+    "Account",
     "Answer",
     "Blast",
     "Cluster",
@@ -23,6 +26,7 @@ __all__ = [
     "Plan",
     "Request",
     "SimulatorError",
+    "Size",
     "Tenant",
     "endpoints",
     "history",

@@ -17,6 +17,7 @@ from pathlib import Path
 from simulator.cluster import Cluster, Plan
 from simulator.errors import SimulatorError
 from simulator.server import running
+from simulator.sizes import HEADROOM
 from simulator.tenants import roster
 
 _TICK_SECONDS = 1.0
@@ -52,6 +53,7 @@ def _serve(options: argparse.Namespace) -> None:
         ingesters=options.ingesters,
         reload_period_seconds=options.reload_period,
         blast_after_seconds=options.blast_after,
+        headroom=options.headroom,
     )
     cluster = Cluster(plan, clock=_clock(options.speed))
     with running(cluster, port=options.port) as server:
@@ -75,6 +77,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--reload-period", type=_positive(float), default=10.0, metavar="SECONDS")
     parser.add_argument("--blast-after", type=float, default=60.0, metavar="SECONDS")
+    parser.add_argument(
+        "--headroom",
+        type=_positive(float),
+        default=HEADROOM,
+        metavar="TIMES",
+        help="how many times the usual load fits into the processes",
+    )
     parser.add_argument("--speed", type=_positive(float), default=1.0, help="seconds per second")
     parser.add_argument("--parent-pid", type=int, help="end when this process is gone")
     return parser

@@ -21,7 +21,7 @@ _DISTRIBUTOR_COUNTERS: Final[
     (
         "samples_in_total",
         "Samples that came in, those later dropped included.",
-        lambda tenant: tenant.requests_in * tenant.samples_per_request,
+        lambda tenant: tenant.read_requests * tenant.samples_per_request,
     ),
     (
         "received_samples_total",
@@ -31,7 +31,9 @@ _DISTRIBUTOR_COUNTERS: Final[
     (
         "exemplars_in_total",
         "Exemplars that came in.",
-        lambda tenant: tenant.requests_in * tenant.samples_per_request * EXEMPLARS_PER_SAMPLE // 1,
+        lambda tenant: (
+            tenant.read_requests * tenant.samples_per_request * EXEMPLARS_PER_SAMPLE // 1
+        ),
     ),
     (
         "received_exemplars_total",
@@ -43,7 +45,7 @@ _DISTRIBUTOR_COUNTERS: Final[
     (
         "metadata_in_total",
         "Metadata entries that came in.",
-        lambda tenant: tenant.requests_in * tenant.samples_per_request * METADATA_PER_SAMPLE // 1,
+        lambda tenant: tenant.read_requests * tenant.samples_per_request * METADATA_PER_SAMPLE // 1,
     ),
     (
         "received_metadata_total",
@@ -94,9 +96,9 @@ def distributor_families(process: Distributor, *, replication_factor: int) -> It
 def _discards_on_distributor(seen: dict[str, TenantOnDistributor]) -> Iterator[str]:
     """What the limiter dropped; a tenant that never lost a sample has no row, as in Mimir."""
     dropped = {
-        name: tenant.requests_in - tenant.received_requests
+        name: tenant.read_requests - tenant.received_requests
         for name, tenant in seen.items()
-        if tenant.requests_in > tenant.received_requests
+        if tenant.read_requests > tenant.received_requests
     }
     yield family(
         "cortex_discarded_samples_total",
@@ -108,6 +110,16 @@ def _discards_on_distributor(seen: dict[str, TenantOnDistributor]) -> Iterator[s
                 requests * seen[name].samples_per_request,
             )
             for name, requests in dropped.items()
+        ],
+    )
+    yield family(
+        "cortex_discarded_requests_total",
+        "counter",
+        "Requests dropped, and why.",
+        [
+            (f'{{reason="rate_limited",user="{name}"}}', tenant.requests_in - tenant.read_requests)
+            for name, tenant in seen.items()
+            if tenant.requests_in > tenant.read_requests
         ],
     )
     for kind, share in (("exemplars", EXEMPLARS_PER_SAMPLE), ("metadata", METADATA_PER_SAMPLE)):

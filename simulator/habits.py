@@ -16,6 +16,10 @@ _MINUTE: Final = 60.0
 _HOUR: Final = 3_600.0
 _DAY: Final = 86_400.0
 
+# People are busiest at 14:00 UTC.
+_BUSIEST: Final = 14.0 / 24.0
+_SWING: Final = 0.35
+
 BLAST_FACTOR: Final = 10.0
 BLAST_SECONDS: Final = 5 * _MINUTE
 BLAST_EVERY_SECONDS: Final = 30 * _MINUTE
@@ -108,3 +112,14 @@ HABITS: Final[dict[str, Habit]] = {
     "churning": steady,
     "blasting": blasting,
 }
+
+
+def busy(at: float) -> float:
+    """How busy people are at that time of the day, 0.3 to 1."""
+    return 1.0 - _SWING + _SWING * math.cos(2.0 * math.pi * (at / _DAY - _BUSIEST))
+
+
+def busy_until(at: float) -> float:
+    """The integral of `busy`, in seconds: a counter that grows by it never falls."""
+    swing = math.sin(2.0 * math.pi * (at / _DAY - _BUSIEST)) * _DAY / (2.0 * math.pi)
+    return (1.0 - _SWING) * at + _SWING * swing

@@ -63,9 +63,13 @@ def ingester_families(process: Ingester) -> Iterator[str]:
         "counter",
         "Samples dropped, and why.",
         [
-            (f'{{group="",reason="per_user_series_limit",user="{name}"}}', tenant.rejected // 1)
+            (f'{{group="",reason="{reason}",user="{name}"}}', rejected // 1)
             for name, tenant in present.items()
-            if tenant.rejected >= 1
+            for reason, rejected in (
+                ("per_user_series_limit", tenant.rejected - tenant.rejected_by_metric),
+                ("per_metric_series_limit", tenant.rejected_by_metric),
+            )
+            if rejected >= 1
         ],
     )
     limits = {

@@ -37,11 +37,16 @@ class Limiter:
             missed = (now - self._next_recheck) // RECHECK_SECONDS
             self._next_recheck += (missed + 1) * RECHECK_SECONDS
         rate = self._rate
-        idle_seconds = max(0.0, now - self._filled_at - seconds)
-        full = min(rate.burst, self._tokens + rate.per_second * idle_seconds)
-        available = full + rate.per_second * seconds
+        available = self.room(now=now, seconds=seconds)
         # A request larger than the bucket never passes, however long it waits.
         admitted = min(requests, int(available // size)) if size <= rate.burst else 0
         self._tokens = min(available - admitted * size, rate.burst)
         self._filled_at = now
         return admitted
+
+    def room(self, *, now: float, seconds: float) -> float:
+        """Samples that may pass over the last `seconds`, by the limit that is known."""
+        rate = self._rate
+        idle_seconds = max(0.0, now - self._filled_at - seconds)
+        full = min(rate.burst, self._tokens + rate.per_second * idle_seconds)
+        return full + rate.per_second * seconds

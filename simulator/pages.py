@@ -13,6 +13,8 @@ from simulator.ingester_page import ingester_families
 from simulator.limits import DEFAULTS, EXPORTED
 from simulator.process_page import common_families
 from simulator.processes import Distributor, Ingester, Process
+from simulator.query_page import query_families
+from simulator.querying import Querier, QueryFrontend
 
 
 def metrics_page(cluster: Cluster, process: Process) -> str:
@@ -22,6 +24,10 @@ def metrics_page(cluster: Cluster, process: Process) -> str:
         own = distributor_families(process, replication_factor=cluster.plan.replication_factor)
     elif isinstance(process, Ingester):
         own = ingester_families(process)
+    elif isinstance(process, QueryFrontend):
+        own = query_families(process)
+    elif isinstance(process, Querier):
+        own = iter(())
     else:
         own = chain(
             _overrides_exporter(process),

@@ -29,9 +29,19 @@ def instance_families(
         "Samples/s of late.",
         [("", process.samples_per_second)],
     )
-    # A push stays in flight for some twenty milliseconds and carries two thousand samples.
-    inflight = process.samples_per_second * 0.02 / 2_000 // 1
+    # A push carries two thousand samples and stays in flight for some twenty milliseconds, or for
+    # as long as it waits for a core.
+    waited = process.waiting / process.size.cores
+    inflight = process.samples_per_second * (0.02 + waited) / 2_000 // 1
     yield family(prefix + "inflight_push_requests", "gauge", "Pushes in flight.", [("", inflight)])
+    # Who has no core left lets pushes pile up to the limit on those in flight.
+    reason = f"{section.removesuffix('_limits')}_max_inflight_push_requests"
+    yield family(
+        prefix + "instance_rejected_requests_total",
+        "counter",
+        "Pushes refused with 503, by the limit of this process that refused them.",
+        [(f'{{reason="{reason}"}}', process.rejected_requests // 1)],
+    )
 
 
 def _numbers(process: Process, *, section: str) -> dict[str, float]:
@@ -58,6 +68,8 @@ def common_families(process: Process) -> Iterator[str]:
         ("cortex_build_info", "What was built.", (build, 1)),
         ("mimir_build_info", "What was built.", (build, 1)),
         ("process_resident_memory_bytes", "Memory.", ("", process.resident_bytes // 1)),
+        ("go_gc_gomemlimit_bytes", "Memory it may use.", ("", process.size.memory_bytes)),
+        ("go_sched_gomaxprocs_threads", "Cores it may use.", ("", process.size.cores)),
         ("process_start_time_seconds", "When it started.", ("", process.started_at)),
         ("process_open_fds", "Open files.", ("", 64)),
     )

@@ -1,7 +1,7 @@
 """Which page answers which path; no sockets here, so tests may ask without a server.
 
-Every process answers below its own name, as if it had an address of its own. Faults and
-blasts are ordered below `/simulator`, which no real Mimir has.
+Every process answers below its own name, as if it had an address of its own. Faults, blasts and
+calm are ordered below `/simulator`, which no real Mimir has.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from html import escape
-from typing import Final
+from typing import Any, Final
 
 from simulator import documents
 from simulator.cluster import Cluster
@@ -125,33 +125,56 @@ _PAGES: Final[dict[str, Callable[[Cluster, Process, Request], Answer]]] = {
 
 
 def _order(cluster: Cluster, request: Request, *, what: str) -> Answer:
-    """Obey an order of a drill: `{process, kind, seconds}` or `{tenant, factor, seconds}`.
+    """Obey an order of a drill, or tell who is there to be ordered.
 
-    The kind `none` clears every fault of the process.
+    Orders are `{process, kind, seconds}` to `faults`, `{tenant, factor, seconds, kind}` to
+    `blast`, and anything to `calm`. The kind `none` clears every fault of the process.
     """
-    if what not in ("faults", "blast"):
+    if what == "" and request.method == "GET":
+        tenants = [tenant.name for tenant in cluster.plan.tenants]
+        body = json.dumps({"tenants": tenants, "processes": list(cluster.processes)})
+        return Answer(content_type=_JSON, body=body)
+    obey = _ORDERS.get(what)
+    if obey is None:
         return Answer(status=404, body="404 page not found\n")
     if request.method != "POST":
         return Answer(status=405, body="orders are sent with POST\n")
     try:
-        order = json.loads(request.body)
-        if what == "blast":
-            cluster.blast(
-                str(order["tenant"]),
-                factor=float(order["factor"]),
-                seconds=float(order["seconds"]),
-            )
-        elif order["kind"] == "none":
-            cluster.mend(str(order["process"]))
-        else:
-            seconds = order.get("seconds")
-            cluster.inject(
-                Fault(
-                    process=str(order["process"]),
-                    kind=order["kind"],
-                    seconds=None if seconds is None else float(seconds),
-                )
-            )
+        obey(cluster, json.loads(request.body))
     except (SimulatorError, ValueError, TypeError, AttributeError, KeyError) as exc:
         return Answer(status=400, body=f"not an order: {exc}\n")
     return Answer(content_type=_JSON, body="{}")
+
+
+def _blast(cluster: Cluster, order: dict[str, Any]) -> None:
+    cluster.blast(
+        str(order["tenant"]),
+        factor=float(order["factor"]),
+        seconds=float(order["seconds"]),
+        kind=order.get("kind", "samples"),
+    )
+
+
+def _fault(cluster: Cluster, order: dict[str, Any]) -> None:
+    if order["kind"] == "none":
+        cluster.mend(str(order["process"]))
+        return
+    seconds = order.get("seconds")
+    cluster.inject(
+        Fault(
+            process=str(order["process"]),
+            kind=order["kind"],
+            seconds=None if seconds is None else float(seconds),
+        )
+    )
+
+
+def _calm(cluster: Cluster, _order: dict[str, Any]) -> None:
+    cluster.calm()
+
+
+_ORDERS: Final[dict[str, Callable[[Cluster, dict[str, Any]], None]]] = {
+    "blast": _blast,
+    "calm": _calm,
+    "faults": _fault,
+}

@@ -77,14 +77,6 @@ USAGE_BETWEEN: Final = """
     group by tenant
     order by tenant
 """
-NEWEST_VALUES: Final = """
-    select max("at") as "at", tenant, any_value(signal) as signal,
-        arg_max(value, "at") as value, arg_max(coverage, "at") as coverage
-    from samples
-    where signal = $signal and "at" >= $fresh and "at" <= $now
-    group by tenant
-    order by tenant
-"""
 REFUSED_SINCE: Final = """
     select max("at") as "at", tenant, signal, max(value) as value, min(coverage) as coverage
     from samples
@@ -146,14 +138,6 @@ def usage_between(
     300 seconds; one without adds neither value nor covered seconds.
     """
     return read_frame(database, USAGE_BETWEEN, [signal, start, end], schema=USAGE)
-
-
-def newest_values(
-    database: Database, *, now: datetime, fresh: timedelta, signal: str
-) -> pl.DataFrame:
-    """Each tenant's newest sample of the signal that is as young as `fresh` (SAMPLES)."""
-    moments: dict[str, object] = {"signal": signal, "fresh": now - fresh, "now": now}
-    return read_frame(database, NEWEST_VALUES, moments, schema=SAMPLES)
 
 
 def refused_since(database: Database, *, since: datetime, now: datetime) -> pl.DataFrame:

@@ -23,6 +23,7 @@ CONFIG_HELP: Final = "YAML file, or mounted ConfigMap; else ./config.yaml, else 
 RUNNING: Final = "Run"
 LOOKING: Final = "Look"
 OVERRULING: Final = "Overrule"
+REHEARSING: Final = "Rehearse"
 CHECKING: Final = "Set up and check"
 
 

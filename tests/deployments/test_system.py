@@ -140,7 +140,7 @@ def test_nothing_is_written_outside_the_data_folder(system: System) -> None:
 
 
 def test_limits_are_published_and_every_process_confirms_them(system: System) -> None:
-    system.until("a confirmed revision", lambda: "confirmed: 6 pods" in system.words())
+    system.until("a confirmed revision", lambda: "confirmed: 9 pods" in system.words())
 
     assert "overrides:" in (system.folder / "data/simulator/overrides.yaml").read_text()
 

@@ -14,9 +14,9 @@ from flows.protect import protect
 from policy.effective import as_optimized
 from policy.frames import DECISIONS, LIMITS
 from policy.signals import INGESTION_BURST_SIZE, INGESTION_RATE
+from storage.database import read_frame
 from storage.layers import replace_layer
 from storage.moves import moves, record_moves
-from storage.samples import newest_values
 
 INTERVAL = 15.0
 BURST_IS_SPENT = 6  # looks
@@ -31,8 +31,12 @@ async def lowered_below_demand(world: Any) -> tuple[float, float]:  # noqa: ANN4
     await world.run(protect)
     await world.run(protect, after=INTERVAL)
     now = world.clock()
-    newest = newest_values(world.database, now=now, fresh=MINUTE, signal=INGESTION_RATE)
-    asked = newest.filter(tenant=TENANT)["value"].item()
+    newest = """
+        select value from samples where tenant = $tenant and signal = $signal
+        order by "at" desc limit 1
+    """
+    told = {"tenant": TENANT, "signal": INGESTION_RATE}
+    asked = read_frame(world.database, newest, told)["value"].item()
     limits = [(TENANT, INGESTION_RATE, asked / 2), (TENANT, INGESTION_BURST_SIZE, asked * 10)]
     entries = pl.DataFrame(limits, schema=LIMITS, orient="row").with_columns(pl.col("value").ceil())
     layer = as_optimized(entries, reason="a wrong lowering", written_at=now)

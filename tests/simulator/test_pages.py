@@ -26,6 +26,7 @@ FAMILIES = {
         ("cortex_distributor_replication_factor", ""),
         ("cortex_distributor_instance_limits", "limit"),
         ("cortex_distributor_ingestion_rate_samples_per_second", ""),
+        ("cortex_distributor_instance_rejected_requests_total", "reason"),
     },
     "ingester-2": {
         ("cortex_ingester_memory_series", ""),
@@ -41,15 +42,18 @@ FAMILIES = {
         ("cortex_discarded_samples_total", "group,reason,user"),
         ("cortex_ingester_instance_limits", "limit"),
     },
-    "overrides-exporter": {
-        ("cortex_limits_defaults", "limit_name"),
-        ("cortex_limits_overrides", "limit_name,user"),
+    "query-frontend": {
         ("cortex_query_frontend_queries_total", "op,user"),
         ("cortex_query_seconds_total", "sharded,user"),
         ("cortex_query_fetched_series_total", "user"),
         ("cortex_query_fetched_chunks_total", "user"),
         ("cortex_query_fetched_chunk_bytes_total", "user"),
         ("cortex_query_scheduler_queue_length", "user"),
+    },
+    "querier-1": set(),
+    "overrides-exporter": {
+        ("cortex_limits_defaults", "limit_name"),
+        ("cortex_limits_overrides", "limit_name,user"),
         ("cortex_prometheus_rule_group_rules", "rule_group,user"),
         ("cortex_alertmanager_alerts_limiter_current_alerts", "user"),
         ("cortex_alertmanager_alerts_limiter_current_alerts_size_bytes", "user"),
@@ -65,6 +69,8 @@ EVERYWHERE = {
     ("process_cpu_seconds_total", ""),
     ("process_resident_memory_bytes", ""),
     ("process_start_time_seconds", ""),
+    ("go_gc_gomemlimit_bytes", ""),
+    ("go_sched_gomaxprocs_threads", ""),
 }
 
 
@@ -95,7 +101,7 @@ def test_every_family_has_its_type_once(world: World, process: str) -> None:
     assert {family.type for family in families} == {"counter", "gauge"}
 
 
-@pytest.mark.parametrize("process", ["distributor-1", "ingester-0", "overrides-exporter"])
+@pytest.mark.parametrize("process", ["distributor-1", "ingester-0", "query-frontend"])
 def test_counters_never_fall_until_the_process_restarts(world: World, process: str) -> None:
     before = world.samples(process)
     world.live(300)
@@ -117,7 +123,7 @@ def test_people_ask_more_in_the_afternoon_than_at_night(new_world: New, one_tena
     for hour in (2, 14):
         world = new_world([one_tenant()], started_at=datetime(2026, 3, 3, hour, tzinfo=UTC))
         world.live(3_600)
-        asked.append(world.value("overrides-exporter", "cortex_query_frontend_queries_total"))
+        asked.append(world.value("query-frontend", "cortex_query_frontend_queries_total"))
 
     assert 0 < 2 * asked[0] < asked[1]
 
@@ -198,11 +204,11 @@ def test_a_fault_may_be_in_force_from_the_start(new_world: New, one_tenant: New)
 
 
 def test_a_fault_of_nobody_is_refused(world: World) -> None:
-    with pytest.raises(SimulatorError, match="no process 'querier-0'"):
-        world.cluster.inject(Fault(process="querier-0", kind="reset"))
+    with pytest.raises(SimulatorError, match="no process 'querier-7'"):
+        world.cluster.inject(Fault(process="querier-7", kind="reset"))
 
 
-@pytest.mark.parametrize("path", ["/", "/metrics", "/querier-0/metrics", "/ingester-0/flush"])
+@pytest.mark.parametrize("path", ["/", "/metrics", "/querier-7/metrics", "/ingester-0/flush"])
 def test_an_unknown_path_is_404(world: World, path: str) -> None:
     assert world.get(path).status == 404
 

@@ -77,6 +77,17 @@ def test_drills_are_ordered_over_http(new_world: New, one_tenant: New) -> None:
         mended = fetch(f"{server.url}/ingester-0/ready")[0]
         blast, _ = fetch(f"{orders}/blast", body={"tenant": "a", "factor": 10, "seconds": 60})
 
+        queries = {"tenant": "a", "factor": 10, "seconds": 60, "kind": "queries"}
+        others = [
+            fetch(f"{orders}/blast", body=queries)[0],
+            fetch(f"{orders}/faults", body={"process": "ingester-0", "kind": "crash"})[0],
+            fetch(f"{orders}/calm", body={})[0],
+        ]
+        _, told = fetch(f"{orders}/")
+
+    assert others == [200, 200, 200]
+    assert json.loads(told)["tenants"] == ["a"]
+    assert "querier-1" in json.loads(told)["processes"]
     assert broken == (200, 503)
     assert (mended, blast) == (200, 200)
 
@@ -91,6 +102,7 @@ def test_drills_are_ordered_over_http(new_world: New, one_tenant: New) -> None:
         ("blast", {"tenant": "nobody", "factor": 2, "seconds": 1}),
         ("blast", {"tenant": "a", "factor": -1, "seconds": 1}),
         ("blast", {"tenant": "a", "factor": "much", "seconds": 1}),
+        ("blast", {"tenant": "a", "factor": 2, "seconds": 1, "kind": "noise"}),
     ],
 )
 def test_an_order_that_makes_no_sense_is_refused(
@@ -112,7 +124,7 @@ def test_every_endpoint_answers(new_world: New, one_tenant: New) -> None:
         bases = endpoints(int(server.url.rsplit(":", 1)[1]))
         answers = [fetch(f"{base}/metrics")[0] for base in bases]
 
-    assert answers == [200] * 6
+    assert answers == [200] * 9
 
 
 def test_a_port_in_use_is_one_clear_line(new_world: New, one_tenant: New) -> None:

@@ -18,7 +18,6 @@ from storage.samples import (
     append_samples,
     baseline,
     latest,
-    newest_values,
     refused_since,
     usage_between,
 )
@@ -144,11 +143,9 @@ def test_the_baseline_is_the_median_of_the_buckets_before_the_newest(
     )
 
     usual = baseline(database, now=now, window=DAY, signal=INGESTION_RATE)
-    newest = newest_values(database, now=now, fresh=MINUTE, signal=INGESTION_RATE)
 
     assert usual.filter(tenant="t1").rows() == [("t1", 20.0, 3)]
     assert "new" not in usual["tenant"]
-    assert newest.select("tenant", "at", "value").rows() == [("new", now, 5.0), ("t1", now, 500.0)]
 
 
 def test_the_baseline_counts_what_was_rolled_up_already(database: Database, now: datetime) -> None:

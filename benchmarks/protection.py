@@ -1,0 +1,247 @@
+"""How well protection protects, in closed loop and accelerated: one table.
+
+    python -m benchmarks.protection [SCENARIO ...]
+
+Each scenario is a cluster of nine tenants with its own history, the real flows over it (`protect`
+every 15 s of its time, `optimize` every 5 min), and waves of demand. The columns:
+
+    detected    from the first sample of the wave to the look that tells of it
+    capped      until every process has loaded a limit that is no higher than the fair share
+    above       what was let in above the fair share: samples, or series of an explosion
+    collateral  samples of tenants that sent their usual, lost to any limit or to want of CPU
+    recovered   from the last sample of the last wave until no cap is left, at any process
+
+The fair share of a tenant is its usual demand and the breaker's own margin.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Final, Literal
+
+from benchmarks.closed_loop import PROTECT_SECONDS, Loop
+from policy.figures import figure
+from policy.settings import Settings
+from simulator import Fault, Size
+from simulator.sizes import GIB, HEADROOM, SMALL
+from simulator.tenants import Tenant
+
+MINUTE: Final = 60.0
+HORIZON_SECONDS: Final = 90 * MINUTE  # after the last wave: what has not recovered by then did not
+QUIET_LOOKS: Final = 8  # after a recovery, in which it has to last
+CORES: Final = 2
+RATE, SERIES = "ingestion_rate", "max_global_series_per_user"
+NOBODY: Final = "-"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wave:
+    """A tenant asks for `factor` times its usual, `begins` seconds after the start."""
+
+    tenant: str
+    factor: float
+    begins: float = 0.0
+    lasts: float = 5 * MINUTE
+    kind: Literal["samples", "series"] = "samples"
+
+    @property
+    def ends(self) -> float:
+        """Seconds after the start."""
+        return self.begins + self.lasts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scenario:
+    """What happens to the cluster."""
+
+    waves: tuple[Wave, ...] = ()
+    crash: str | None = None
+    headroom: float = HEADROOM
+    smallest: Size = SMALL
+
+    @property
+    def ends(self) -> float:
+        """Seconds after the start."""
+        return max((wave.ends for wave in self.waves), default=2 * MINUTE)
+
+
+@dataclass(slots=True, kw_only=True)
+class Measured:
+    """What came of a scenario; None: it did not happen."""
+
+    detected: float | None = None
+    capped: float | None = None
+    above_samples: float = 0.0
+    above_series: float = 0.0
+    collateral: float = 0.0
+    recovered: float | None = None
+    held_calm: set[str] = field(default_factory=set)
+
+
+def every(tenant: str, *, factor: float, on: float, off: float, times: int) -> tuple[Wave, ...]:
+    """So many waves of one tenant, one after another."""
+    return tuple(
+        Wave(tenant=tenant, factor=factor, begins=number * (on + off), lasts=on)
+        for number in range(times)
+    )
+
+
+EVERYBODY: Final = ("steady-1", "diurnal-1", "bursty-1", "blasting-1", "growing-1", "churning-1")
+# Two minutes each: time for protection to see it come.
+RISING: Final = (1.2, 1.4, 1.6, 1.8, 2.0)
+SCENARIOS: Final = {
+    "blast x2": Scenario(waves=(Wave(tenant="steady-1", factor=2),)),
+    "blast x10": Scenario(waves=(Wave(tenant="steady-1", factor=10),)),
+    "blast x100": Scenario(waves=(Wave(tenant="steady-1", factor=100),)),
+    "series explosion": Scenario(waves=(Wave(tenant="steady-1", factor=20, kind="series"),)),
+    "two at once": Scenario(
+        waves=(Wave(tenant="steady-1", factor=10), Wave(tenant="weekly-1", factor=10))
+    ),
+    "blast in growth": Scenario(waves=(Wave(tenant="growing-1", factor=10),)),
+    "sawtooth": Scenario(waves=every("steady-1", factor=10, on=60, off=60, times=8)),
+    "flapping load": Scenario(waves=every("steady-1", factor=4, on=30, off=30, times=20)),
+    "overload by everybody": Scenario(
+        waves=tuple(
+            Wave(tenant=tenant, factor=factor, begins=step * 2 * MINUTE, lasts=2 * MINUTE)
+            for step, factor in enumerate(RISING)
+            for tenant in EVERYBODY
+        ),
+        headroom=1.5,
+        smallest=Size(1, GIB),
+    ),
+    "ingester crash": Scenario(crash="ingester-1"),
+    "second wave": Scenario(
+        waves=(
+            Wave(tenant="steady-1", factor=10),
+            Wave(tenant="steady-1", factor=10, begins=15 * MINUTE),
+        )
+    ),
+}
+
+
+async def run(scenario: Scenario, *, folder: Path) -> Measured:
+    """Live through a scenario."""
+    loop = Loop(folder=folder, headroom=scenario.headroom, smallest=scenario.smallest)
+    with loop.running():
+        await loop.warm_up()
+        return await _measure(scenario, loop)
+
+
+async def _measure(scenario: Scenario, loop: Loop) -> Measured:
+    found, began = Measured(), loop.now
+    sending = {wave.tenant for wave in scenario.waves}
+    calm = [name for name in loop.cluster.accounts if name not in sending]
+    before = {name: _lost(loop, name) for name in calm}
+    fair = {name: _fair_share(loop, name) for name in sending}
+    admitted = {name: loop.account(name).admitted for name in sending}
+    if scenario.crash is not None:
+        loop.cluster.inject(Fault(process=scenario.crash, kind="crash"))
+    ahead = sorted(scenario.waves, key=lambda wave: wave.begins)
+    quiet = 0
+    while loop.now - began < scenario.ends + HORIZON_SECONDS and quiet < QUIET_LOOKS:
+        while ahead and ahead[0].begins <= loop.now - began:
+            _begin(ahead.pop(0), loop)
+        await loop.look()
+        since = loop.now - began
+        held = loop.capped()
+        found.held_calm |= held - sending
+        if found.detected is None and sending and sending <= (held | loop.marked(since=began)):
+            found.detected = since
+        if found.capped is None and all(_is_capped(wave, loop, fair) for wave in scenario.waves):
+            found.capped = since
+        for name, (samples, _) in fair.items():
+            came = loop.account(name).admitted - admitted[name]
+            admitted[name] += came
+            found.above_samples += max(0.0, came - samples * PROTECT_SECONDS)
+        if since < scenario.ends:
+            continue
+        free = not held and loop.loaded()
+        quiet = quiet + 1 if free else 0
+        if not free:
+            found.recovered = None
+        elif found.recovered is None:
+            found.recovered = since - scenario.ends
+    found.collateral = sum(_lost(loop, name) - before[name] for name in calm)
+    found.above_series = sum(
+        max(0.0, _most_series(loop, name) - series) for name, (_, series) in fair.items()
+    )
+    return found
+
+
+def _begin(wave: Wave, loop: Loop) -> None:
+    loop.cluster.blast(wave.tenant, factor=wave.factor, seconds=wave.lasts, kind=wave.kind)
+
+
+def _fair_share(loop: Loop, name: str) -> tuple[float, float]:
+    """Samples/s and series that the tenant may have at any time."""
+    margin = 1.0 + Settings().circuit_breaker.auto_config.safety_margins.default_margin / 100.0
+    tenant = _tenant(loop, name)
+    return tenant.samples_per_second * margin, tenant.series * margin
+
+
+def _is_capped(wave: Wave, loop: Loop, fair: Mapping[str, tuple[float, float]]) -> bool:
+    samples, series = fair[wave.tenant]
+    if wave.kind == "series":
+        return loop.in_force(wave.tenant, SERIES) <= series
+    return loop.in_force(wave.tenant, RATE) <= samples
+
+
+def _lost(loop: Loop, name: str) -> float:
+    account = loop.account(name)
+    return account.limited + account.overloaded
+
+
+def _most_series(loop: Loop, name: str) -> float:
+    return max(ingester.tenants[name].memory for ingester in loop.cluster.ingesters)
+
+
+def _tenant(loop: Loop, name: str) -> Tenant:
+    return next(one for one in loop.cluster.plan.tenants if one.name == name)
+
+
+def row(name: str, found: Measured) -> str:
+    """The line of the table."""
+    scenario = SCENARIOS[name]
+    explodes = any(wave.kind == "series" for wave in scenario.waves)
+    above = f"{found.above_series:,.0f} series" if explodes else f"{found.above_samples:,.0f}"
+    calls = bool(scenario.waves)
+    cells = [
+        name,
+        _seconds(found.detected) if calls else NOBODY,
+        _seconds(found.capped) if calls else NOBODY,
+        above if calls else NOBODY,
+        f"{found.collateral:,.0f}",
+        _seconds(found.recovered),
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
+def _seconds(length: float | None) -> str:
+    return "never" if length is None else f"{figure(length)} s"
+
+
+def scenario_row(name: str) -> str:
+    """Run one scenario in this process; its line."""
+    with tempfile.TemporaryDirectory() as folder:
+        return row(name, asyncio.run(run(SCENARIOS[name], folder=Path(folder))))
+
+
+def main(names: Sequence[str]) -> None:
+    if strange := [name for name in names if name not in SCENARIOS]:
+        sys.exit(f"no scenario {strange[0]!r}; there are: {', '.join(SCENARIOS)}")
+    print("| scenario | detected | capped | above | collateral | recovered |")
+    print("| --- | ---: | ---: | ---: | ---: | ---: |", flush=True)
+    with ProcessPoolExecutor(CORES, mp_context=get_context("spawn")) as pool:
+        for line in pool.map(scenario_row, names or SCENARIOS):
+            print(line, flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

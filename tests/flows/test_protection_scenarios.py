@@ -1,0 +1,32 @@
+"""The scenarios of `benchmarks/protection.py` run in closed loop and measure what they say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks.protection import SCENARIOS, row, run
+
+
+@pytest.mark.timeout(180)
+async def test_a_blast_is_detected_and_let_go_and_costs_no_other_tenant_a_sample(
+    tmp_path: Path,
+) -> None:
+    found = await run(SCENARIOS["blast x10"], folder=tmp_path)
+
+    assert found.detected is not None
+    assert found.detected <= 30
+    assert found.collateral == 0
+    assert found.held_calm == set()
+    assert found.recovered is not None
+    assert row("blast x10", found).count("|") == 7
+
+
+@pytest.mark.timeout(180)
+async def test_a_crash_of_an_ingester_loses_nothing_and_holds_nobody(tmp_path: Path) -> None:
+    found = await run(SCENARIOS["ingester crash"], folder=tmp_path)
+
+    assert found.detected is None
+    assert found.held_calm == set()
+    assert found.collateral == 0
