@@ -31,6 +31,8 @@ class Server(ThreadingHTTPServer):
     """
 
     daemon_threads = True
+    # A scrape asks every process at once; who finds the queue full tries again after a second.
+    request_queue_size = 128
 
     def __init__(self, cluster: Cluster, *, port: int) -> None:
         try:

@@ -4,12 +4,14 @@ import gzip
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ import pytest
 
 from simulator import SimulatorError, endpoints, running
 from simulator.__main__ import main
+from simulator.server import Server
 
 New = Callable[..., Any]
 
@@ -125,6 +128,23 @@ def test_every_endpoint_answers(new_world: New, one_tenant: New) -> None:
         answers = [fetch(f"{base}/metrics")[0] for base in bases]
 
     assert answers == [200] * 9
+
+
+def test_a_scrape_of_every_process_at_once_waits_for_none(new_world: New, one_tenant: New) -> None:
+    """
+    Who finds the queue of connections full tries again after a whole second.
+    """
+    world = new_world([one_tenant()])
+    server = Server(world.cluster, port=0)
+
+    # Nobody accepts, so every connection has to find a place in the queue.
+    with server, ExitStack() as stack:
+        waiting = [
+            stack.enter_context(socket.create_connection(server.server_address[:2], timeout=0.5))
+            for _ in range(32)
+        ]
+
+    assert len(waiting) == 32
 
 
 def test_a_port_in_use_is_one_clear_line(new_world: New, one_tenant: New) -> None:
