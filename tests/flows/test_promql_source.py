@@ -21,7 +21,7 @@ from storage.decisions import STORED_DECISIONS
 from storage.revisions import newest_revision
 from tasks.promql import collect_promql
 
-PROCESSES = 6
+PROCESSES = len(endpoints(1))
 INTERVAL = timedelta(seconds=3)  # between two runs of protect
 DECIDED = ("tenant", "limit", "outcome", "reason", "after")
 

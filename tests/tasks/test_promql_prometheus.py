@@ -27,7 +27,7 @@ from tasks.promql_pair import Pair
 from tasks.scrape import scrape
 
 MINUTES = 10  # that pass in the cluster between two looks
-PROCESSES = 6
+PROCESSES = len(endpoints(1))
 # Prometheus moves the time of a scrape by as much to keep its intervals even.
 STAMPED_LATER = timedelta(milliseconds=10)
 
@@ -46,6 +46,7 @@ TOLD = {
     signals.SERIES,
     signals.ACTIVE_SERIES,
     signals.SERIES_FULLEST_SHARE,
+    signals.SERIES_CREATED_RATE,
     signals.QUERIES,
     signals.QUERY_SECONDS,
     signals.FETCHED_SERIES,
