@@ -106,11 +106,13 @@ async def test_both_sources_measure_the_same_signals_and_decide_the_same(
     chance = {SERIES_CREATED_RATE}
     assert {*samples["signal"]} - chance == {*own_samples["signal"]} - chance
     assert samples.filter(pl.col("coverage") != 1).is_empty()
-    levels = samples.filter(pl.col("signal").is_in([SERIES, ACTIVE_SERIES])).join(
+    # The clock is the machine's: between the two sources' looks a burst may have begun or ended.
+    even = samples.filter(~pl.col("tenant").str.starts_with("bursty"))
+    levels = even.filter(pl.col("signal").is_in([SERIES, ACTIVE_SERIES])).join(
         own_samples, on=["tenant", "signal"], suffix="_own"
     )
     apart = (pl.col("value") - pl.col("value_own")).abs() / pl.col("value_own")
-    assert levels.height == 2 * own_samples["tenant"].n_unique()
+    assert levels.height == 2 * even["tenant"].n_unique() > 0
     assert levels.filter(apart > 0.02).rows() == []
 
 
