@@ -93,7 +93,10 @@ def serve(tenants: int) -> None:
 
         def log_message(self, *_: object) -> None: ...
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Pods)
+    class Server(ThreadingHTTPServer):
+        request_queue_size = 128  # every pod is asked at once
+
+    server = Server(("127.0.0.1", 0), Pods)
     print(server.server_address[1], flush=True)
     server.serve_forever()
 

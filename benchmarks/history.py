@@ -21,6 +21,7 @@ from pathlib import Path
 
 import polars as pl
 
+from flows.breaking import WATCHED
 from policy.catalogue import limits as known_limits
 from policy.frames import SAMPLES
 from policy.signals import PRESSURE_ON
@@ -37,6 +38,7 @@ SUSTAINED = timedelta(minutes=35)
 FIVE_MINUTES = timedelta(minutes=5)
 LIMITS = sorted(PRESSURE_ON.keys() & known_limits().keys())[:12]
 SIGNALS = [*LIMITS, *dict.fromkeys(PRESSURE_ON[limit] for limit in LIMITS)]
+SIGNALS += [name for name in WATCHED if name not in SIGNALS]
 SIGNALS += [f"other_{n}" for n in range(24 - len(SIGNALS))]
 
 # A day at a time, as the roll-up writes it.
