@@ -1,7 +1,7 @@
 """The HTTP endpoint: metrics and health, from the memory of the resident process.
 
-Nothing here asks Mimir, Prefect or the database anything: a probe is answered even when all of
-them hang.
+Nothing here asks Mimir, Prefect or the database anything, but for the API: a probe is answered even
+when all of them hang.
 """
 
 from __future__ import annotations
@@ -12,11 +12,12 @@ from threading import Thread
 from typing import Final
 
 import uvicorn
-from fastapi import FastAPI, Response
+from fastapi import APIRouter, FastAPI, Response
 from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.routing import Route
 
+from deployments.api.refusals import refuse_in_words
 from deployments.document import DOCUMENT_PATH, ServedDocument
 from flows.vitals import Vitals
 from tasks.telemetry import Telemetry
@@ -32,8 +33,9 @@ def application(
     protect_interval: Callable[[], timedelta],
     clock: Callable[[], datetime],
     document: ServedDocument | None = None,
+    api: APIRouter | None = None,
 ) -> FastAPI:
-    """The routes /metrics, /health, /healthz, /ready and /readyz, and the document's.
+    """The routes /metrics, /health, /healthz, /ready and /readyz, the document's and the API's.
 
     Args:
         vitals: what the flows last did.
@@ -41,6 +43,7 @@ def application(
         protect_interval: how often `protect` is to run, asked at each request.
         clock: aware UTC time.
         document: the runtime file, where Mimir reads it from here.
+        api: what is served below /api/v1.
     """
     app = FastAPI(title="Mimir Limit Optimizer", docs_url=None, redoc_url=None, openapi_url=None)
 
@@ -73,6 +76,9 @@ def application(
             status_code=503 if found else 200,
         )
 
+    refuse_in_words(app)
+    if api is not None:
+        app.include_router(api, prefix="/api/v1")
     if document is not None:
         app.router.routes.append(Route(DOCUMENT_PATH, endpoint=document))
     return app

@@ -22,6 +22,8 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry
 
+from deployments.api.access import Access
+from deployments.api.breakers import Desk, breaker_routes
 from deployments.children import Child, end_children, watch
 from deployments.console import quieten_prefect, set_up_logging
 from deployments.document import DOCUMENT_PATH, ServedDocument
@@ -87,7 +89,7 @@ class Up:
             claim(database, simulated=self.simulation is not None, at=self.clock())
             forget_earlier(database, settings)
             refuse_taken_port(settings.server.host, settings.server.port, key="server.port")
-            stack.enter_context(self._endpoint(source))
+            stack.enter_context(self._endpoint(source, database))
             if self.simulation:
                 write_config(self.simulation, settings)
                 self.children.append(start_simulator(self.simulation))
@@ -161,9 +163,11 @@ class Up:
             await resident.settle_down()
 
     @contextmanager
-    def _endpoint(self, source: SettingsSource) -> Iterator[None]:
-        """Serve metrics, health and the document: Mimir may wait for it, so it comes first."""
+    def _endpoint(self, source: SettingsSource, database: Database) -> Iterator[None]:
+        """Serve metrics, health, API and document, which Mimir may wait for: so it comes first."""
         settings = source.current()
+        access = Access(server=lambda: source.current().server)
+        desk = Desk(database=database, settings=source.current, clock=self.clock)
         served = settings.publish.sink == "http"
         app = application(
             vitals=self.vitals,
@@ -171,6 +175,7 @@ class Up:
             protect_interval=lambda: source.current().protect_interval,
             clock=self.clock,
             document=ServedDocument(settings.publish.file.path) if served else None,
+            api=breaker_routes(desk, access=access),
         )
         endpoint = Endpoint(app, host=settings.server.host, port=settings.server.port)
         endpoint.start()

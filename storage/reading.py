@@ -2,7 +2,8 @@
 
 Everything goes through `storage.client.query`, which takes whole statements without parameters:
 so each question here is one constant, nothing is ever put into its text, and what is asked of
-one tenant is filtered from the frame afterwards.
+one tenant is filtered from the frame afterwards. Where a `Database` is taken, too, it is that of
+the process that owns the history.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from policy.holds import HOLDS
 from policy.standings import STANDINGS
 from storage.breakers import READ_BREAKERS, READ_SWITCHED_OFF, SWITCHED_OFF
 from storage.client import query
+from storage.database import Database, read_frame
 from storage.decisions import STORED_DECISIONS
 from storage.emergency import READ_EMERGENCY
 from storage.errors import StorageError
@@ -213,13 +215,13 @@ def activity(url: str) -> pl.DataFrame:
     return _read(url, ACTIVITY_OF_TENANTS, schema=ACTIVITY)
 
 
-def known_tenants(url: str) -> list[str]:
+def known_tenants(where: str | Database) -> list[str]:
     """Every tenant of which anything is known, sorted.
 
     Raises:
         StorageError: see `layers`.
     """
-    return query(url, TENANTS_KNOWN).get_column("tenant").to_list()
+    return _asked(where, TENANTS_KNOWN).get_column("tenant").to_list()
 
 
 def simulated(url: str) -> bool:
@@ -254,22 +256,22 @@ def kept_document(url: str, revision: int) -> KeptDocument | None:
     return KeptDocument(revision=number, outcome=outcome, detail=detail, document=document.encode())
 
 
-def breakers(url: str) -> pl.DataFrame:
+def breakers(where: str | Database) -> pl.DataFrame:
     """The breakers that are not plainly closed (BREAKERS).
 
     Raises:
         StorageError: see `layers`.
     """
-    return _read(url, READ_BREAKERS, schema=BREAKERS)
+    return _read(where, READ_BREAKERS, schema=BREAKERS)
 
 
-def breakers_off(url: str) -> pl.DataFrame:
+def breakers_off(where: str | Database) -> pl.DataFrame:
     """Whose breaker is off by the word of a person (SWITCHED_OFF).
 
     Raises:
         StorageError: see `layers`.
     """
-    return _read(url, READ_SWITCHED_OFF, schema=SWITCHED_OFF)
+    return _read(where, READ_SWITCHED_OFF, schema=SWITCHED_OFF)
 
 
 def pause(url: str) -> str | None:
@@ -302,14 +304,16 @@ def last_document(url: str) -> bytes | None:
     return None if found.is_empty() else str(found.item()).encode()
 
 
-def _read(url: str, sql: str, *, schema: pl.Schema) -> pl.DataFrame:
-    return _asked(url, sql).select(schema.names()).cast(schema)
+def _read(where: str | Database, sql: str, *, schema: pl.Schema) -> pl.DataFrame:
+    return _asked(where, sql).select(schema.names()).cast(schema)
 
 
-def _asked(url: str, sql: str) -> pl.DataFrame:
+def _asked(where: str | Database, sql: str) -> pl.DataFrame:
     """The answer, or that the history is older than the question."""
+    if isinstance(where, Database):
+        return read_frame(where, sql)
     try:
-        return query(url, sql)
+        return query(where, sql)
     except StorageError as refusal:
         if "does not exist" not in str(refusal) or "Table with name" not in str(refusal):
             raise

@@ -7,22 +7,15 @@ from typing import Annotated, Final
 
 import typer
 
-from deployments.commands.options import (
-    ConfigOption,
-    OutputOption,
-    refuse_unknown,
-    say,
-    settings_of,
-)
+from deployments import switching
+from deployments.commands.options import ConfigOption, OutputOption, say, settings_of
 from deployments.commands.pins import ByOption, ReasonOption, WhyOption
 from deployments.output import Column, Format, show
 from deployments.pinning import forecast, login_name
-from policy.errors import ConfigError
+from deployments.switching import Word, whose
 from policy.pinnable import spoken
 from policy.settings import Settings
-from storage import breakers as stored
 from storage import reading
-from storage.breakers import EVERYONE
 
 COLUMNS: Final = (
     Column(name="tenant", heading="tenant"),
@@ -51,8 +44,8 @@ def list_breakers(config: ConfigOption = None, output: OutputOption = Format.TAB
     found, off = reading.breakers(url), reading.breakers_off(url)
     if found.is_empty():
         say("every breaker is closed")
-    for whose, by, reason in off.select("tenant", "by", "reason").iter_rows():
-        say(f"{by} switched off {_whose(whose)}: {reason}")
+    for tenant, by, reason in off.select("tenant", "by", "reason").iter_rows():
+        say(f"{by} switched off {whose(tenant)}: {reason}")
     if why := _idle(settings):
         say(why)
     show(found, form=output, columns=COLUMNS)
@@ -66,12 +59,10 @@ def enable(
     config: ConfigOption = None,
 ) -> None:
     """Let the breaker of a tenant, or of everyone, work again."""
-    settings = settings_of(config)
-    whose = _named(tenant)
-    if whose not in reading.breakers_off(settings.storage.url)["tenant"]:
-        raise ConfigError(f"{_whose(whose)} is not switched off; `mlo breaker list` tells which is")
-    _switch(settings, whose=whose, on=True, by=by, reason=reason or "switched on again")
-    say(f"{_whose(whose)} works again")
+    settings, named = settings_of(config), switching.named(tenant)
+    word = _word(settings, by=by, reason=reason or "switched on again")
+    switching.switch_on(settings.storage.url, tenant=named, word=word)
+    say(f"{whose(named)} works again")
 
 
 @breaker_commands.command()
@@ -82,12 +73,10 @@ def disable(
     config: ConfigOption = None,
 ) -> None:
     """Let the breaker of a tenant, or of everyone, cap nobody; blasts are told as before."""
-    settings = settings_of(config)
-    whose = _named(tenant)
-    if whose != EVERYONE:
-        refuse_unknown(whose, known=reading.known_tenants(settings.storage.url))
-    _switch(settings, whose=whose, on=False, by=by, reason=reason)
-    say(f"{_whose(whose)} caps nobody until `mlo breaker enable`")
+    settings, named = settings_of(config), switching.named(tenant)
+    word = _word(settings, by=by, reason=reason)
+    switching.switch_off(settings.storage.url, tenant=named, word=word)
+    say(f"{whose(named)} caps nobody until `mlo breaker enable`")
     say(forecast(settings))
 
 
@@ -102,27 +91,15 @@ def reset(
 
     It opens again when the tenant is still out of the usual in the next looks.
     """
-    settings = settings_of(config)
-    whose = spoken(tenant, of="the tenant")
-    if whose not in reading.breakers(settings.storage.url)["tenant"]:
-        raise ConfigError(f"the breaker of {whose} is closed; `mlo breaker list` lists the others")
-    stored.reset(
-        settings.storage.url,
-        tenant=whose,
-        by=spoken(login_name() if by is None else by, of="--by"),
-        reason=spoken(reason, of="the reason"),
-        at=datetime.now(UTC),
-        audit=settings.audit_log.enabled,
-    )
-    say(f"the breaker of {whose} is closed")
+    settings, named = settings_of(config), switching.named(tenant)
+    word = _word(settings, by=by, reason=reason)
+    switching.reset(settings.storage.url, tenant=named, word=word)
+    say(f"{whose(named)} is closed")
     say(forecast(settings))
 
 
-def _switch(settings: Settings, *, whose: str, on: bool, by: str | None, reason: str) -> None:
-    stored.switch(
-        settings.storage.url,
-        tenant=whose,
-        on=on,
+def _word(settings: Settings, *, by: str | None, reason: str) -> Word:
+    return Word(
         by=spoken(login_name() if by is None else by, of="--by"),
         reason=spoken(reason, of="the reason"),
         at=datetime.now(UTC),
@@ -138,11 +115,3 @@ def _idle(settings: Settings) -> str | None:
     if not (breaker.enabled and breaker.runtime_enabled):
         return "circuitBreaker.enabled or runtimeEnabled is false: they cap nobody"
     return None
-
-
-def _named(tenant: str | None) -> str:
-    return EVERYONE if tenant is None else spoken(tenant, of="the tenant")
-
-
-def _whose(tenant: str) -> str:
-    return f"the breaker of {tenant}" if tenant else "every breaker"

@@ -9,14 +9,9 @@ from typing import Annotated, Final
 import polars as pl
 import typer
 
-from deployments.commands.options import (
-    ConfigOption,
-    OutputOption,
-    refuse_unknown,
-    say,
-    settings_of,
-)
+from deployments.commands.options import ConfigOption, OutputOption, say, settings_of
 from deployments.output import Column, Format, show
+from deployments.unknown import refuse_unknown
 from policy.drill import Rehearsal
 from policy.drill_words import clock, figures_of
 from policy.settings import parse_duration

@@ -14,9 +14,10 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from deployments.commands.options import ConfigOption, OutputOption, refuse_unknown, settings_of
+from deployments.commands.options import ConfigOption, OutputOption, settings_of
 from deployments.output import Format, show, show_data
 from deployments.plain import plain
+from deployments.unknown import refuse_unknown
 from policy.effective import beneath
 from policy.explain import Explanation, Story, lines
 from policy.explain import explain as explanation_of

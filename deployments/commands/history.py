@@ -7,14 +7,9 @@ from typing import Annotated, Final
 import polars as pl
 import typer
 
-from deployments.commands.options import (
-    ConfigOption,
-    OutputOption,
-    refuse_unknown,
-    say,
-    settings_of,
-)
+from deployments.commands.options import ConfigOption, OutputOption, say, settings_of
 from deployments.output import Column, Format, show
+from deployments.unknown import refuse_unknown
 from policy.errors import ConfigError
 from storage import reading
 

@@ -9,13 +9,7 @@ from typing import Annotated, Final
 import polars as pl
 import typer
 
-from deployments.commands.options import (
-    ConfigOption,
-    OutputOption,
-    refuse_unknown,
-    say,
-    settings_of,
-)
+from deployments.commands.options import ConfigOption, OutputOption, say, settings_of
 from deployments.output import Column, Format, show
 from deployments.pinning import (
     ends_at,
@@ -26,6 +20,7 @@ from deployments.pinning import (
     refuse_unpublishable,
     with_pin,
 )
+from deployments.unknown import refuse_unknown
 from policy.figures import figure
 from policy.pinnable import PinRefused, pinnable, spoken
 from policy.pins import Pin

@@ -10,11 +10,11 @@ from deployments.commands.options import (
     ConfigOption,
     OutputOption,
     TenantArgument,
-    refuse_unknown,
     say,
     settings_of,
 )
 from deployments.output import Column, Format, show
+from deployments.unknown import refuse_unknown
 from policy.figures import grouped
 from storage import reading
 

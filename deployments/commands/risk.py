@@ -11,16 +11,10 @@ from typing import Annotated, Final
 import polars as pl
 import typer
 
-from deployments.commands.options import (
-    Code,
-    ConfigOption,
-    OutputOption,
-    refuse_unknown_limit,
-    say,
-    settings_of,
-)
+from deployments.commands.options import Code, ConfigOption, OutputOption, say, settings_of
 from deployments.output import Column, Format, show
 from deployments.snippet import Snippet, snippet_of
+from deployments.unknown import refuse_unknown_limit
 from policy.errors import ConfigError
 from policy.figures import grouped
 from policy.grade import grade

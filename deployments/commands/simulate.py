@@ -8,14 +8,9 @@ from typing import Annotated, Final
 
 import typer
 
-from deployments.commands.options import (
-    CONFIG_HELP,
-    DEFAULT_CONFIG,
-    refuse_unknown,
-    say,
-    settings_of,
-)
+from deployments.commands.options import CONFIG_HELP, DEFAULT_CONFIG, say, settings_of
 from deployments.simulated import Simulated, config_beside, find_simulated, order
+from deployments.unknown import refuse_unknown
 from policy.errors import ConfigError
 from policy.figures import figure
 from policy.settings import format_duration, parse_duration

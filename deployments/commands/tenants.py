@@ -9,14 +9,9 @@ from typing import Annotated, Final
 import polars as pl
 import typer
 
-from deployments.commands.options import (
-    ConfigOption,
-    OutputOption,
-    refuse_unknown_limit,
-    say,
-    settings_of,
-)
+from deployments.commands.options import ConfigOption, OutputOption, say, settings_of
 from deployments.output import Column, Format, show
+from deployments.unknown import refuse_unknown_limit
 from policy.activity import states
 from policy.catalogue import unlimited_at_zero
 from policy.effective import beneath, overlaid

@@ -11,14 +11,9 @@ from typing import Annotated, Final
 import polars as pl
 import typer
 
-from deployments.commands.options import (
-    ConfigOption,
-    OutputOption,
-    refuse_unknown,
-    say,
-    settings_of,
-)
+from deployments.commands.options import ConfigOption, OutputOption, say, settings_of
 from deployments.output import Column, Format, show
+from deployments.unknown import refuse_unknown
 from policy.backtest_policy import candidate_of
 from policy.errors import ConfigError
 from policy.settings import Settings

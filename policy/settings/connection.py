@@ -52,6 +52,22 @@ def branch_name(name: str) -> str:
     return name
 
 
+LEAST_TOKEN: Final = 16
+
+
+def token(secret: SecretStr) -> SecretStr:
+    """A token that cannot be guessed, and that a header can carry.
+
+    Raises:
+        ValueError: it is too short, or has other characters than visible ASCII.
+    """
+    text = secret.get_secret_value()
+    if len(text) < LEAST_TOKEN or not re.fullmatch(r"[!-~]+", text):
+        raise ValueError(f"must be {LEAST_TOKEN} or more visible ASCII characters, without spaces")
+    return secret
+
+
+Token = Annotated[SecretStr, AfterValidator(token)]
 Branch = Annotated[str, AfterValidator(branch_name)]
 Endpoint = Annotated[str, AfterValidator(endpoint)]
 
@@ -182,10 +198,12 @@ class Storage(Section):
 
 
 class Server(Section):
-    """Where our own HTTP endpoint listens."""
+    """Where our own HTTP endpoint listens, and who may use its API."""
 
     host: Name = "127.0.0.1"
     port: Port = 8080
+    viewer_token: Token | None = None
+    operator_token: Token | None = None
 
 
 class PrefectServer(Section):

@@ -45,7 +45,11 @@ def test_the_document_is_served_before_anything_else_is_started(
     }
     up = Up(config=None, simulate=False, environ=environ)
 
-    with up._endpoint(up._settings()), httpx.Client() as client:
+    with (
+        Database.open(str(tmp_path / "history.duckdb"), clock=up.clock) as database,
+        up._endpoint(up._settings(), database),
+        httpx.Client() as client,
+    ):
         answer = until_it_answers(client, f"http://127.0.0.1:{port}{DOCUMENT_PATH}")
 
     assert answer.status_code == status

@@ -17,7 +17,7 @@ from policy.settings.schema import leaf_keys, located
 
 PAGE = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text(encoding="utf-8")
 ROWS = re.findall(
-    r"^\| `([^`]+)` \| (.+?) \| .+ \| (next run|within half a minute|restart) \|$",
+    r"^\| `([^`]+)` \| (.+?) \| .+ \| (next run|next request|within half a minute|restart) \|$",
     PAGE,
     flags=re.MULTILINE,
 )

@@ -1,0 +1,1 @@
+"""The HTTP API of the resident process, below `/api/v1`."""
