@@ -103,6 +103,12 @@ class Telemetry:
             ["state"],
             registry=registry,
         )
+        self.leaks = Gauge(
+            f"{PREFIX}_leaks",
+            "Tenants whose series or samples/s creep up day by day, by kind: leak, growth.",
+            ["kind"],
+            registry=registry,
+        )
         self.writer = Gauge(
             f"{PREFIX}_writer",
             "1 while this process is the one that writes to the sink.",

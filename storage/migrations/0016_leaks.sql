@@ -1,0 +1,42 @@
+create table creep_days (
+    "at" timestamptz not null,
+    tenant varchar not null,
+    signal varchar not null,
+    level double not null,
+    peak double not null,
+    rise double,
+    z double,
+    sum double not null,
+    since timestamptz
+);
+comment on table creep_days is
+    'How each tenant''s series and samples/s were each UTC day against the same hours of past weeks; kept 90 days.';
+comment on column creep_days.level is 'The geometric mean of the hours, without blasts, freed from single odd hours.';
+comment on column creep_days.rise is
+    'The median of ln(hour / what is usual in that hour); null where that is not known.';
+comment on column creep_days.sum is 'CUSUM of z - 0.5, at least 0 and at most 16.';
+comment on column creep_days.since is 'The first day of those that the sum is of; null while it is 0.';
+
+create table leaks (
+    tenant varchar not null,
+    signal varchar not null,
+    kind varchar not null check (kind in ('leak', 'growth')),
+    began_at timestamptz not null,
+    told_at timestamptz not null,
+    from_value double not null,
+    to_value double not null,
+    per_day double not null,
+    allowed double,
+    reached_at timestamptz,
+    because varchar not null,
+    over_at timestamptz
+);
+comment on table leaks is 'What crept up day by day, and whether it is over; kept 400 days after that.';
+
+create view v_leaks as
+select
+    tenant, signal, kind, began_at, told_at, from_value, to_value, per_day, allowed,
+    reached_at, because, over_at
+from leaks;
+comment on view v_leaks is
+    'Series and samples/s that crept up day by day; over_at is null while they still do.';
