@@ -16,6 +16,7 @@ from flows.publishing import publish_layers, settle_newest
 from flows.resources import resources_now
 from flows.reverting import take_back
 from flows.runtime import Run, Runtime, current, look
+from flows.top_metrics import metrics_section, name_metrics
 from flows.words import protect_report, publication_lines
 from policy.demand import demand
 from policy.discards import DISCARDS, discards
@@ -76,6 +77,7 @@ async def protect_once(runtime: Runtime, run: Run) -> None:
                 say(await roll_out(revision=settled.revision, settings=settings))
     publication = await publish_layers(runtime, run, settings)
     say(publication_lines(publication, memory=runtime.memory))
+    metrics = await name_metrics(runtime, run, settings, guarded=guarded, seen=seen)
     await tell(
         protect_report(
             seen,
@@ -83,7 +85,7 @@ async def protect_once(runtime: Runtime, run: Run) -> None:
             refused=refused(seen, previous, samples=samples),
             blasts=blasts,
             resources=using,
-            emergency=emergency_section(emergency),
+            sections=(emergency_section(emergency), metrics_section(metrics)),
             publication=publication,
         ),
         key="protect",

@@ -20,6 +20,7 @@ from deployments.pinning import forecast, login_name
 from policy.errors import ConfigError
 from policy.pinnable import spoken
 from policy.settings import Settings
+from policy.top_metrics import top_words
 from storage import breakers as stored
 from storage import reading
 from storage.breakers import EVERYONE
@@ -31,6 +32,7 @@ COLUMNS: Final = (
     Column(name="openings", heading="openings"),
     Column(name="kinds", heading="of"),
     Column(name="because", heading="why", wraps=True),
+    Column(name="metrics", heading="most series", wraps=True),
 )
 
 breaker_commands = typer.Typer(
@@ -48,7 +50,9 @@ def list_breakers(config: ConfigOption = None, output: OutputOption = Format.TAB
     """List every breaker that is not plainly closed, and who switched which off."""
     settings = settings_of(config)
     url = settings.storage.url
-    found, off = reading.breakers(url), reading.breakers_off(url)
+    named = top_words(reading.breaker_metrics(url)).rename({"words": "metrics"})
+    found = reading.breakers(url).join(named, on="tenant", how="left", maintain_order="left")
+    off = reading.breakers_off(url)
     if found.is_empty():
         say("every breaker is closed")
     for whose, by, reason in off.select("tenant", "by", "reason").iter_rows():

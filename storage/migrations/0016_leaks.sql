@@ -40,3 +40,21 @@ select
 from leaks;
 comment on view v_leaks is
     'Series and samples/s that crept up day by day; over_at is null while they still do.';
+
+create table breaker_metrics (
+    "at" timestamptz not null,
+    tenant varchar not null,
+    metric varchar not null,
+    series bigint not null,
+    total bigint not null
+);
+comment on table breaker_metrics is
+    'The metrics with the most series of tenants whose breaker is not closed, each time that they were asked for.';
+
+create view v_breaker_metrics as
+select "at" as asked_at, tenant, metric, series, total
+from breaker_metrics
+where tenant in (select tenant from breakers)
+qualify "at" = max("at") over (partition by tenant);
+comment on view v_breaker_metrics is
+    'The metrics with the most series of each tenant whose breaker is not closed, as asked last; total is all its series.';
