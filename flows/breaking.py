@@ -10,6 +10,7 @@ import polars as pl
 
 from flows.auditing import allowed, note, turned_holds
 from flows.in_force import limits_in_force, operator_limits
+from flows.metric_caps import per_metric
 from flows.runtime import Run, Runtime
 from policy.breaker_caps import CapRules, breaker_caps
 from policy.breakers import BLASTS, IN_BLAST, TRIPPED, stepped
@@ -250,6 +251,9 @@ async def _hold(
         if on and not tripped.is_empty()
         else empty(LAYERS)
     )
+    if on and not tripped.is_empty():
+        of_metrics = per_metric(runtime, settings, breakers=tripped, expires_at=now + HELD_FOR)
+        new = pl.concat([new, of_metrics])
     # What says the same and lasts long enough stays: the document stays as it is, too.
     lasting = known.filter(pl.col("expires_at") > now + HELD_FOR / 2)
     same = lasting.join(new, on=["tenant", "limit", "value"], how="semi")
