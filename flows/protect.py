@@ -10,6 +10,7 @@ from prefect import flow
 
 from flows.auditing import hand_out, note_settings
 from flows.breaking import guard
+from flows.cluster import cluster_section, see_cluster
 from flows.emergency import emergency_section, evidence, see_emergency
 from flows.in_force import limits_loaded
 from flows.publishing import publish_layers, settle_newest
@@ -62,6 +63,7 @@ async def protect_once(runtime: Runtime, run: Run) -> None:
     if not blasts.is_empty():
         marks = marked(blasts, like=samples)
         await record_samples(marks, database=runtime.database, at=seen.at, note=False)
+    rises = see_cluster(runtime, run, settings, samples=samples)
     using = await resources_now(runtime, settings, seen=seen, previous=previous)
     emergency = await see_emergency(
         runtime, run, settings, seen=seen, samples=samples, resources=using
@@ -85,7 +87,11 @@ async def protect_once(runtime: Runtime, run: Run) -> None:
             refused=refused(seen, previous, samples=samples),
             blasts=blasts,
             resources=using,
-            sections=(emergency_section(emergency), metrics_section(metrics)),
+            sections=(
+                emergency_section(emergency),
+                cluster_section(rises),
+                metrics_section(metrics),
+            ),
             publication=publication,
         ),
         key="protect",

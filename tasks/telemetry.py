@@ -103,6 +103,12 @@ class Telemetry:
             ["state"],
             registry=registry,
         )
+        self.cluster_rises = Gauge(
+            f"{PREFIX}_cluster_rise",
+            "1 while all tenants together ask for far more than usual, by kind.",
+            ["kind"],
+            registry=registry,
+        )
         self.leaks = Gauge(
             f"{PREFIX}_leaks",
             "Tenants whose series or samples/s creep up day by day, by kind: leak, growth.",

@@ -58,3 +58,25 @@ where tenant in (select tenant from breakers)
 qualify "at" = max("at") over (partition by tenant);
 comment on view v_breaker_metrics is
     'The metrics with the most series of each tenant whose breaker is not closed, as asked last; total is all its series.';
+
+create table cluster_rises (
+    kind varchar not null,
+    began_at timestamptz not null,
+    value double not null,
+    usual double not null,
+    z double,
+    because varchar not null,
+    tenants varchar not null,
+    over_at timestamptz,
+    grown boolean not null default false
+);
+comment on table cluster_rises is
+    'When all tenants together asked for far more than usual, and who of them; kept 400 days.';
+comment on column cluster_rises.grown is 'It held for a day, and is usual since.';
+
+create view v_cluster_rises as
+select
+    kind, began_at, over_at, value, usual, z, because, tenants::json as tenants, grown
+from cluster_rises;
+comment on view v_cluster_rises is
+    'When all tenants together asked for far more than usual; over_at is null while they do.';

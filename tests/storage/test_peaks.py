@@ -310,6 +310,7 @@ def test_imported_hours_make_days_as_measured_ones_do(database: Database, now: d
 
 
 BEFORE_PEAKS = """
+    drop view v_cluster_rises; drop table cluster_rises;
     drop view v_breaker_metrics; drop table breaker_metrics;
     drop view v_leaks; drop table leaks; drop table creep_days;
     drop table emergency; drop view v_breakers; drop view v_breaker_turns; drop table breakers;
