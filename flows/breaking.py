@@ -14,6 +14,7 @@ from flows.metric_caps import per_metric
 from flows.runtime import Run, Runtime
 from policy.breaker_caps import CapRules, breaker_caps
 from policy.breakers import BLASTS, IN_BLAST, TRIPPED, stepped
+from policy.burst_threshold import LIMITS_OF_BURST, within_burst
 from policy.detection import KIND_OF, LEAST_POINTS, SIGNAL_OF, detect
 from policy.effective import beneath, overlaid
 from policy.frames import LAYERS, LIMITS, empty
@@ -149,8 +150,9 @@ def _detected(
     runtime: Runtime, settings: Settings, *, samples: pl.DataFrame, normal: pl.DataFrame
 ) -> pl.DataFrame:
     tenants = samples["tenant"].unique()
-    limits = limits_in_force(runtime, tenants, limits=(INGESTION_RATE,))
+    limits = limits_in_force(runtime, tenants, limits=LIMITS_OF_BURST)
     automatic = _thresholds(runtime, settings, limits=limits, normal=normal)
+    automatic = within_burst(automatic, samples=samples, limits=limits, settings=settings)
     breaker = settings.circuit_breaker
     told = tenants if breaker.mode != "auto" else sorted(named(settings) & {*tenants})
     found = detect(
