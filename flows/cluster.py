@@ -32,7 +32,7 @@ def see_cluster(
         memory.rises,
         found=found,
         watched=memory.watched,
-        risen=_risen(runtime, samples=samples),
+        risen=_risen(runtime, samples=samples if found["unusual"].any() else samples.clear()),
         now=now,
     )
     if not (begins.is_empty() and over.is_empty()):

@@ -16,9 +16,11 @@ from policy.settings import Settings
 from policy.top_metrics import METRICS_TOLD, TOP_METRICS
 from tasks.cardinality import cardinality
 from tasks.http import client_of
+from tasks.retry import retry_policy
 from tasks.step import step
 
 PATIENCE_SECONDS: Final = 3.0
+LONGEST_NAME: Final = 200
 TRIED: Final = 4  # processes, until one can tell
 
 
@@ -37,7 +39,11 @@ class Answers:
     url: str | None
 
 
-@step(name="ask-metrics", task_run_name="ask for the metrics of {tenants}", retries=0)
+@step(
+    name="ask-metrics",
+    task_run_name="ask for the metrics of {tenants}",
+    **retry_policy(retries=0, timeout_seconds=30),
+)
 async def ask_metrics(
     tenants: Sequence[str], *, urls: Sequence[str], settings: Settings, at: datetime
 ) -> Answers:
@@ -72,13 +78,17 @@ async def _ask(
             for url in urls:
                 try:
                     found = await cardinality(url, tenant=tenant, limit=METRICS_TOLD, client=client)
-                except OptimizerError as problem:
+                except (OptimizerError, ValueError, OverflowError) as problem:
                     problems.append(str(problem))
                     continue
                 if found.metrics is None:
                     problems.append(f"{url} tells only how many series there are")
                     continue
                 rows = found.metrics.with_columns(
+                    # A name is what a tenant sent, and it goes to terminals and into reasons.
+                    metric=pl.col("metric")
+                    .str.replace_all(r"[[:cntrl:]]", "?")
+                    .str.slice(0, LONGEST_NAME),
                     at=pl.lit(at, dtype=TOP_METRICS["at"]),
                     tenant=pl.lit(tenant),
                     total=pl.lit(found.series, dtype=pl.Int64),
