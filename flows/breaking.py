@@ -10,9 +10,11 @@ import polars as pl
 
 from flows.auditing import allowed, note, turned_holds
 from flows.in_force import limits_in_force, operator_limits
+from flows.metric_caps import per_metric
 from flows.runtime import Run, Runtime
 from policy.breaker_caps import CapRules, breaker_caps
 from policy.breakers import BLASTS, IN_BLAST, TRIPPED, stepped
+from policy.burst_threshold import LIMITS_OF_BURST, within_burst
 from policy.detection import KIND_OF, LEAST_POINTS, SIGNAL_OF, detect
 from policy.effective import beneath, overlaid
 from policy.frames import LAYERS, LIMITS, empty
@@ -148,8 +150,9 @@ def _detected(
     runtime: Runtime, settings: Settings, *, samples: pl.DataFrame, normal: pl.DataFrame
 ) -> pl.DataFrame:
     tenants = samples["tenant"].unique()
-    limits = limits_in_force(runtime, tenants, limits=(INGESTION_RATE,))
+    limits = limits_in_force(runtime, tenants, limits=LIMITS_OF_BURST)
     automatic = _thresholds(runtime, settings, limits=limits, normal=normal)
+    automatic = within_burst(automatic, samples=samples, limits=limits, settings=settings)
     breaker = settings.circuit_breaker
     told = tenants if breaker.mode != "auto" else sorted(named(settings) & {*tenants})
     found = detect(
@@ -250,6 +253,9 @@ async def _hold(
         if on and not tripped.is_empty()
         else empty(LAYERS)
     )
+    if on and not tripped.is_empty():
+        of_metrics = per_metric(runtime, settings, breakers=tripped, expires_at=now + HELD_FOR)
+        new = pl.concat([new, of_metrics])
     # What says the same and lasts long enough stays: the document stays as it is, too.
     lasting = known.filter(pl.col("expires_at") > now + HELD_FOR / 2)
     same = lasting.join(new, on=["tenant", "limit", "value"], how="semi")

@@ -1,4 +1,4 @@
-"""The daily loop: keep the history small and whole. The copy beside it is `optimize`'s."""
+"""The daily loop: look for leaks, keep the history small and whole. `optimize` makes the copy."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from prefect import flow
 
+from flows.leaks import leaks_section, look_for_leaks
 from flows.runtime import current
 from policy.sustained import sustained_for
 from storage.audit_retention import Kept
@@ -18,7 +19,7 @@ from tasks.tell import table, tell
 
 @flow(name="maintain", timeout_seconds=1800, validate_parameters=False, persist_result=False)
 async def maintain() -> None:
-    """Roll up, forget what is past its retention, fold the log into the file."""
+    """Roll up, look for leaks, forget what is past its retention, fold the log into the file."""
     runtime = current()
     with runtime.run("maintain") as run:
         now = runtime.clock()
@@ -33,6 +34,7 @@ async def maintain() -> None:
             most_audit=Kept(entries=log.max_entries, bytes=log.max_size),
         )
         buckets = await rolled_up(runtime.database, at=now, sustained_for=held)
+        leaks = look_for_leaks(runtime, run, settings)
         expired = drop_expired(runtime.database, now=now)
         drop_ended_holds(runtime.database, now=now)
         deleted = apply_retention(
@@ -42,7 +44,9 @@ async def maintain() -> None:
         run.summary.update(buckets=buckets, expired_layers=expired, deleted=deleted)
         rows = [("rolled up", buckets), ("layers expired", expired), *deleted.items()]
         await tell(
-            "# Maintain\n\n" + table(["what", "rows"], [(str(a), f"{b:,}") for a, b in rows]),
+            "# Maintain\n\n"
+            + table(["what", "rows"], [(str(a), f"{b:,}") for a, b in rows])
+            + leaks_section(leaks),
             key="maintain",
-            description="What was rolled up and forgotten.",
+            description="What was rolled up and forgotten, and what creeps up.",
         )

@@ -10,12 +10,14 @@ from prefect import flow
 
 from flows.auditing import hand_out, note_settings
 from flows.breaking import guard
+from flows.cluster import cluster_section, see_cluster
 from flows.emergency import emergency_section, evidence, see_emergency
 from flows.in_force import limits_loaded
 from flows.publishing import publish_layers, settle_newest
 from flows.resources import resources_now
 from flows.reverting import take_back
 from flows.runtime import Run, Runtime, current, look
+from flows.top_metrics import metrics_section, name_metrics
 from flows.words import protect_report, publication_lines
 from policy.demand import demand
 from policy.discards import DISCARDS, discards
@@ -61,6 +63,7 @@ async def protect_once(runtime: Runtime, run: Run) -> None:
     if not blasts.is_empty():
         marks = marked(blasts, like=samples)
         await record_samples(marks, database=runtime.database, at=seen.at, note=False)
+    rises = see_cluster(runtime, run, settings, samples=samples)
     using = await resources_now(runtime, settings, seen=seen, previous=previous)
     emergency = await see_emergency(
         runtime, run, settings, seen=seen, samples=samples, resources=using
@@ -76,6 +79,7 @@ async def protect_once(runtime: Runtime, run: Run) -> None:
                 say(await roll_out(revision=settled.revision, settings=settings))
     publication = await publish_layers(runtime, run, settings)
     say(publication_lines(publication, memory=runtime.memory))
+    metrics = await name_metrics(runtime, run, settings, guarded=guarded, seen=seen)
     await tell(
         protect_report(
             seen,
@@ -83,7 +87,11 @@ async def protect_once(runtime: Runtime, run: Run) -> None:
             refused=refused(seen, previous, samples=samples),
             blasts=blasts,
             resources=using,
-            emergency=emergency_section(emergency),
+            sections=(
+                emergency_section(emergency),
+                cluster_section(rises),
+                metrics_section(metrics),
+            ),
             publication=publication,
         ),
         key="protect",

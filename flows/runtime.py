@@ -20,6 +20,7 @@ from prefect.runtime import flow_run
 
 from flows.vitals import Vitals
 from policy.clocks import MEND, Skew, skew
+from policy.cluster_rise import Watch
 from policy.errors import ConfigError, OptimizerError
 from policy.scrape import Scrape
 from policy.settings import Settings
@@ -79,6 +80,11 @@ class Memory:
         weekly: what these hours were in past weeks, and the number of the hour it was asked for in.
         thresholds: of the breakers, and when they were adapted.
         held: the tenants that the breaker held in the newest look; None before the first one.
+        rises: of the whole cluster, that are on; None before the first look.
+        watched: what the looks before saw of the whole cluster, by kind.
+        cluster_usual: what is usual of it, and the number of the hour it was asked for in.
+        metrics_refused: when the metrics of a tenant were last not told.
+        metrics_url: of the process that told metrics last.
         capped: when the emergency last capped each tenant.
         mirrored: when the ConfigMap of the audit was last tried, and the state that it then had.
         settings: those of the newest look, and what was wrong with a change of them.
@@ -106,6 +112,11 @@ class Memory:
     drift: str | None = None
     not_before: datetime | None = None
     held: frozenset[str] | None = None
+    rises: pl.DataFrame | None = None
+    watched: dict[str, Watch] = field(default_factory=dict)
+    cluster_usual: tuple[int, pl.DataFrame] | None = None
+    metrics_refused: dict[str, datetime] = field(default_factory=dict)
+    metrics_url: str | None = None
     capped: dict[str, datetime] = field(default_factory=dict)
     mirrored: tuple[datetime, tuple[object, ...]] | None = None
     settings: tuple[Settings, str | None] | None = None

@@ -79,7 +79,7 @@ def protect_report(
     blasts: pl.DataFrame,
     resources: pl.DataFrame,
     publication: Publication,
-    emergency: str = "",
+    sections: Sequence[str] = (),
 ) -> str:
     """The artifact of `protect`: what was seen, who blasts, what was changed.
 
@@ -90,7 +90,7 @@ def protect_report(
         blasts: BLASTS of this moment.
         resources: RESOURCES of Mimir's processes.
         publication: what was made of the layers.
-        emergency: its section in Markdown; empty without a level.
+        sections: what else there is, in Markdown; an empty one is left out.
     """
     demand = samples.filter(pl.col("signal") == SAMPLES_ASKED).sort("value", descending=True)
     total = None if demand.is_empty() else float(demand["value"].sum())
@@ -103,7 +103,7 @@ def protect_report(
             ["processes", "tenants", "demand", "blasting"],
             [(pods, str(samples["tenant"].n_unique()), rate, str(blasts.height))],
         ),
-        emergency,
+        *sections,
         _section("Not answering", ["process", "why"], list(seen.failed.items())),
         _section("Blasting", ["tenant", "why"], blasts.select("tenant", "because").rows()),
         _published(publication),

@@ -79,10 +79,15 @@ class TenantOnIngester:
         self.rejected = self.rejected_by_metric = 0.0
 
     @property
+    def exploded(self) -> float:
+        """Series in memory of the one metric that explodes."""
+        return self._exploded + self._exploded_before
+
+    @property
     def memory(self) -> float:
         """Series in memory."""
-        exploded = self._exploded + self._exploded_before
-        return self._sent + self._paused + self._replaced + self._replaced_before + exploded
+        replaced = self._replaced + self._replaced_before
+        return self._sent + self._paused + replaced + self.exploded
 
     @property
     def active(self) -> float:
@@ -140,7 +145,7 @@ class TenantOnIngester:
     def _explode(self, explosion: Explosion, *, limit: int) -> float:
         """Create what the limits allow of the new series; answer how many."""
         wanted = explosion.series * self.share
-        room = explosion.metric_limit - self._exploded - self._exploded_before
+        room = explosion.metric_limit - self.exploded
         of_metric = min(wanted, max(0.0, room))
         created = min(of_metric, max(0.0, limit - self.memory))
         self._exploded += created

@@ -102,7 +102,8 @@ KNOWN_LIMITS: Final = (
     Limit("prom2_range_compat", "bool", False),
     Limit("subquery_spin_off_enabled", "bool", False),
     Limit("labels_query_optimizer_enabled", "bool", True),
-    Limit("cardinality_analysis_enabled", "bool", False),
+    # Mimir's own default is off; here it was started with -querier.cardinality-analysis-enabled.
+    Limit("cardinality_analysis_enabled", "bool", True),
     Limit("label_names_and_values_results_max_size_bytes", "int", 419_430_400),
     Limit("label_values_max_cardinality_label_names_per_request", "int", 100),
     Limit("cardinality_analysis_max_results", "int", 500),

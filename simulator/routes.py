@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from html import escape
 from typing import Any, Final
 
-from simulator import documents
+from simulator import cardinality, documents
 from simulator.cluster import Cluster
 from simulator.errors import SimulatorError
 from simulator.faults import Fault
@@ -88,6 +88,21 @@ def _user_limits(_cluster: Cluster, process: Process, request: Request) -> Answe
     return Answer(content_type=_JSON, body=body)
 
 
+def _label_values(cluster: Cluster, process: Process, request: Request) -> Answer:
+    if process.target not in {"query-frontend", "querier"}:
+        return Answer(status=404, body="404 page not found\n")
+    tenant = request.headers.get("x-scope-orgid", "")
+    if not tenant:
+        return Answer(status=401, body="no org id\n")
+    if not process.config.current.effective(tenant)["cardinality_analysis_enabled"]:
+        body = f"cardinality analysis is disabled for the tenant: {tenant}\n"
+        return Answer(status=400, body=body)
+    if why := cardinality.refusal(request.query):
+        return Answer(status=400, body=f"{why}\n")
+    body = cardinality.label_values(cluster, tenant=tenant, query=request.query)
+    return Answer(content_type=_JSON, body=body)
+
+
 def _build_info(_cluster: Cluster, _process: Process, _request: Request) -> Answer:
     return Answer(content_type=_JSON, body=documents.build_info())
 
@@ -119,6 +134,7 @@ _PAGES: Final[dict[str, Callable[[Cluster, Process, Request], Answer]]] = {
     "config": _config,
     "api/v1/user_limits": _user_limits,
     "api/v1/status/buildinfo": _build_info,
+    "prometheus/api/v1/cardinality/label_values": _label_values,
     "ready": _ready,
     "distributor/all_user_stats": _all_user_stats,
 }

@@ -31,6 +31,9 @@ class Retention:
     runs: timedelta = timedelta(days=30)
     resources: timedelta = timedelta(hours=48)
     looked_hours: timedelta = timedelta(days=100)
+    creep_days: timedelta = timedelta(days=90)
+    leaks: timedelta = timedelta(days=400)
+    cluster_rises: timedelta = timedelta(days=400)
 
 
 RETENTION: Final = Retention()
@@ -54,6 +57,9 @@ DELETE_AUDIT: Final = 'delete from audit where "at" < ?'
 DELETE_COSTS: Final = 'delete from costs where "at" < ?'
 DELETE_RUNS: Final = "delete from runs where started_at < ?"
 DELETE_RESOURCES: Final = 'delete from resources where "at" < ?'
+DELETE_CREEP_DAYS: Final = 'delete from creep_days where "at" < ?'
+DELETE_LEAKS: Final = "delete from leaks where over_at < ?"
+DELETE_CLUSTER_RISES: Final = "delete from cluster_rises where over_at < ?"
 # Hours of looking, not of the clock: an absence is told in them (storage.tenants.activity), and
 # one of more hours than are kept is told as all that are.
 DELETE_LOOKED_HOURS: Final = """
@@ -91,6 +97,9 @@ def apply_retention(
         "costs": (DELETE_COSTS, now - retention.costs),
         "runs": (DELETE_RUNS, now - retention.runs),
         "resources": (DELETE_RESOURCES, now - retention.resources),
+        "creep_days": (DELETE_CREEP_DAYS, now - retention.creep_days),
+        "leaks": (DELETE_LEAKS, now - retention.leaks),
+        "cluster_rises": (DELETE_CLUSTER_RISES, now - retention.cluster_rises),
         "looked_hours": (DELETE_LOOKED_HOURS, retention.looked_hours // timedelta(hours=1)),
     }
     deleted = {}

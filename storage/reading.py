@@ -18,6 +18,8 @@ from policy.breakers import BREAKERS
 from policy.frames import CHANGES, LAYERS, LIMITS, UTC_TIME
 from policy.holds import HOLDS
 from policy.standings import STANDINGS
+from policy.top_metrics import TOP_METRICS
+from storage.breaker_metrics import READ_METRICS
 from storage.breakers import READ_BREAKERS, READ_SWITCHED_OFF, SWITCHED_OFF
 from storage.client import query
 from storage.database import Database, read_frame
@@ -263,6 +265,15 @@ def breakers(where: str | Database) -> pl.DataFrame:
         StorageError: see `layers`.
     """
     return _read(where, READ_BREAKERS, schema=BREAKERS)
+
+
+def breaker_metrics(url: str) -> pl.DataFrame:
+    """The metrics that were told of tenants whose breaker is not closed (TOP_METRICS).
+
+    Raises:
+        StorageError: see `layers`.
+    """
+    return _read(url, READ_METRICS, schema=TOP_METRICS)
 
 
 def breakers_off(where: str | Database) -> pl.DataFrame:

@@ -103,6 +103,18 @@ class Telemetry:
             ["state"],
             registry=registry,
         )
+        self.cluster_rises = Gauge(
+            f"{PREFIX}_cluster_rise",
+            "1 while all tenants together ask for far more than usual, by kind.",
+            ["kind"],
+            registry=registry,
+        )
+        self.leaks = Gauge(
+            f"{PREFIX}_leaks",
+            "Tenants whose series or samples/s creep up day by day, by kind: leak, growth.",
+            ["kind"],
+            registry=registry,
+        )
         self.writer = Gauge(
             f"{PREFIX}_writer",
             "1 while this process is the one that writes to the sink.",

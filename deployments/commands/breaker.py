@@ -15,6 +15,7 @@ from deployments.pinning import forecast, login_name
 from deployments.switching import Word, whose
 from policy.pinnable import spoken
 from policy.settings import Settings
+from policy.top_metrics import top_words
 from storage import reading
 
 COLUMNS: Final = (
@@ -24,6 +25,7 @@ COLUMNS: Final = (
     Column(name="openings", heading="openings"),
     Column(name="kinds", heading="of"),
     Column(name="because", heading="why", wraps=True),
+    Column(name="metrics", heading="most series", wraps=True),
 )
 
 breaker_commands = typer.Typer(
@@ -41,7 +43,9 @@ def list_breakers(config: ConfigOption = None, output: OutputOption = Format.TAB
     """List every breaker that is not plainly closed, and who switched which off."""
     settings = settings_of(config)
     url = settings.storage.url
-    found, off = reading.breakers(url), reading.breakers_off(url)
+    named = top_words(reading.breaker_metrics(url)).rename({"words": "metrics"})
+    found = reading.breakers(url).join(named, on="tenant", how="left", maintain_order="left")
+    off = reading.breakers_off(url)
     if found.is_empty():
         say("every breaker is closed")
     for tenant, by, reason in off.select("tenant", "by", "reason").iter_rows():

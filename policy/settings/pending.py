@@ -46,7 +46,6 @@ WITHOUT_EFFECT: Final[frozenset[str]] = frozenset(
         "alerting.webhooks.*.method",
         "alerting.webhooks.*.timeout",
         "alerting.webhooks.*.url",
-        "circuitBreaker.autoConfig.limitMultipliers.burstMultiplier",
         "costControl.alertThresholds",
         "costControl.autoLimitReduction",
         "costControl.budgetAlerts",

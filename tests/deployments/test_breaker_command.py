@@ -12,8 +12,10 @@ from typer.testing import CliRunner, Result
 
 from deployments.cli import app
 from policy.breakers import BREAKERS, TURNS
+from policy.top_metrics import TOP_METRICS
 from storage import reading
 from storage.audit import read_audit
+from storage.breaker_metrics import add_metrics
 from storage.breakers import read_breakers, replace_breakers
 from storage.database import Database
 from storage.tenants import seen
@@ -53,6 +55,17 @@ def url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 def run(*arguments: str) -> Result:
     return CliRunner().invoke(app, ["breaker", *arguments])
+
+
+def test_the_list_names_the_metrics_with_the_most_series() -> None:
+    rows = [(NOW, "acme", "requests_total", 540_000, 900_000), (NOW, "acme", "up", 20, 900_000)]
+    with Database.open("data/history.duckdb", clock=lambda: NOW) as database:
+        answers = pl.DataFrame(rows, schema=TOP_METRICS, orient="row")
+        add_metrics(database, answers, run_id="r")
+
+    (listed,) = json.loads(run("list", "-o", "json").stdout)
+
+    assert listed["metrics"] == "requests_total 540,000, up 20 of 900,000 series"
 
 
 def entered() -> list[tuple[str, ...]]:

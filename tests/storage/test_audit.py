@@ -31,6 +31,9 @@ SECOND = timedelta(seconds=1)
 DAY = timedelta(days=1)
 PLENTY = Kept(entries=10**9, bytes=10**12)
 BEFORE_AUDIT = """
+    drop view v_cluster_rises; drop table cluster_rises;
+    drop view v_breaker_metrics; drop table breaker_metrics;
+    drop view v_leaks; drop table leaks; drop table creep_days;
     drop table emergency; drop view v_breakers; drop view v_breaker_turns; drop table breakers;
     drop table breaker_turns; drop table breaker_switches; drop table breaker_thresholds;
     drop view v_holds; drop table holds; drop table pauses; drop table writer_epochs;

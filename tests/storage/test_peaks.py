@@ -310,6 +310,9 @@ def test_imported_hours_make_days_as_measured_ones_do(database: Database, now: d
 
 
 BEFORE_PEAKS = """
+    drop view v_cluster_rises; drop table cluster_rises;
+    drop view v_breaker_metrics; drop table breaker_metrics;
+    drop view v_leaks; drop table leaks; drop table creep_days;
     drop table emergency; drop view v_breakers; drop view v_breaker_turns; drop table breakers;
     drop table breaker_turns; drop table breaker_switches; drop table breaker_thresholds;
     drop view v_holds; drop table holds; drop table pauses; drop table writer_epochs;

@@ -26,7 +26,7 @@ OF_PEOPLE = (
 )  # entered by SQL
 SUBJECTS = (
     *("limit", "publish", "run", "export", "entries", "lowering", "tenant", "settings", "drift"),
-    *("breaker", "emergency", "recovery", "garbage"),
+    *("breaker", "emergency", "recovery", "garbage", "leak", "cluster"),
 )
 NAMED = re.compile(rf'"((?:{"|".join(SUBJECTS)})_[a-z_]+)"')
 
