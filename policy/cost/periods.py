@@ -53,6 +53,17 @@ def period(unit: Unit, *, at: datetime, zone: ZoneInfo) -> Period:
     return Period(start=_midnight(first, zone), end=_midnight(_next(unit, first), zone))
 
 
+def pieces(whole: Period, *, unit: Unit, zone: ZoneInfo) -> list[Period]:
+    """The days, weeks or months that the period is in, the first and the last cut to it."""
+    found = []
+    start = whole.start
+    while start < whole.end:
+        end = min(period(unit, at=start, zone=zone).end, whole.end)
+        found.append(Period(start=start, end=end))
+        start = end
+    return found
+
+
 def window(text: str, *, now: datetime, zone: ZoneInfo) -> Period:
     """The window that a person names.
 
