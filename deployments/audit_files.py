@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 from typing import IO, Final
 
 import polars as pl
 
+from deployments.whole_file import refuse_other_kinds, write_whole
 from policy.audit import audit_line
-from policy.errors import ConfigError
 
 
 def _jsonl(entries: pl.DataFrame, stream: IO[bytes]) -> None:
@@ -35,37 +33,12 @@ KINDS: Final[Mapping[str, Callable[[pl.DataFrame, IO[bytes]], None]]] = {
 }
 
 
-def refuse_other_kinds(path: Path) -> None:
-    """Refuse an ending that names no kind.
-
-    Raises:
-        ConfigError: it does not.
-    """
-    if path.suffix.lower() not in KINDS:
-        raise ConfigError(
-            f"{path}: the ending names the kind of file; let it be {', '.join(KINDS)}"
-        )
-
-
 def write_entries(entries: pl.DataFrame, path: Path) -> None:
     """Put the entries (AUDIT) in the place of the file, whole or not at all, readable by us alone.
 
     Raises:
         ConfigError: the file cannot be written, or its ending names no kind.
     """
-    refuse_other_kinds(path)
-    temporary: Path | None = None
-    try:
-        with NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as stream:
-            temporary = Path(stream.name)
-            KINDS[path.suffix.lower()](entries, stream)
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        raise ConfigError(
-            f"{path} cannot be written: {error.strerror or type(error).__name__}"
-        ) from error
-    finally:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
+    refuse_other_kinds(path, kinds=KINDS)
+    write = KINDS[path.suffix.lower()]
+    write_whole(path, lambda stream: write(entries, stream))

@@ -21,6 +21,7 @@ from deployments.commands.backtest import backtest
 from deployments.commands.breaker import breaker_commands
 from deployments.commands.cardinality import cardinality_of
 from deployments.commands.config import config_commands
+from deployments.commands.cost import cost
 from deployments.commands.diff import diff
 from deployments.commands.doctor import doctor
 from deployments.commands.drill import drill
@@ -118,6 +119,7 @@ app.command(rich_help_panel=RUNNING)(serve_document)
 app.command(rich_help_panel=LOOKING)(tenants)
 app.command(rich_help_panel=LOOKING)(recommend)
 app.command(rich_help_panel=LOOKING)(risk)
+app.command(rich_help_panel=LOOKING)(cost)
 app.command(rich_help_panel=LOOKING)(explain)
 app.command(rich_help_panel=LOOKING)(whatif)
 app.command(rich_help_panel=LOOKING)(backtest)

@@ -4,29 +4,38 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from typing import Final
+from zoneinfo import ZoneInfo
 
 import polars as pl
 from prefect import flow
 
+from flows.cost_words import cost_report
 from flows.runtime import Run, Runtime, current
-from flows.words import cost_report
-from policy.pricing import METHOD, price_samples
+from policy.cost.bills import bills
+from policy.cost.capacity import Cluster
+from policy.cost.prices import price_book
+from policy.cost.pricing import Terms, priced
+from policy.cost.teams import teams_of
+from policy.cost.usage import HOURS_PER_MONTH
 from policy.settings import Settings
-from policy.signals import SAMPLES_RECEIVED
+from policy.settings.cost import CostControl
 from policy.sustained import sustained_for
-from storage.costs import costs_between, replace_costs
-from storage.samples import usage_between
+from storage.costs import costs_between, priced_hours, replace_costs, replace_teams
+from storage.reading import known_tenants
+from storage.usage import usage_hours
 from tasks.record import rolled_up
 from tasks.say import say
 from tasks.tell import tell
 
-HOURS_BACK: Final = 24
 HOUR: Final = timedelta(hours=1)
+LOOKED_BACK: Final = timedelta(hours=48)
+"""Hours within it that are measured and not priced are priced; older ones by a backfill."""
+DAY: Final = timedelta(hours=24)
 
 
 @flow(name="cost", timeout_seconds=600, validate_parameters=False, persist_result=False)
 async def cost() -> None:
-    """Price the complete hours of the last day that have no price yet, and tell."""
+    """Price the complete hours that have no price yet, and tell."""
     runtime = current()
     with runtime.run("cost") as run:
         settings = runtime.settings()
@@ -34,60 +43,89 @@ async def cost() -> None:
             await tell("Cost control is off (costControl.enabled).", key="cost", description="Off.")
             return
         await rolled_up(runtime.database, at=runtime.clock(), sustained_for=sustained_for(settings))
-        priced = price_new_hours(runtime, run, settings)
+        count = price_new_hours(runtime, run, settings)
+        note_teams(runtime, settings.cost_control)
         day = last_day(runtime)
-        currency = settings.cost_control.global_budget.currency
-        if priced:
-            total = day["amount"].sum() if not day.is_empty() else 0
-            say([f"cost: {priced} hours priced, {total:.4f} {currency} in the last 24 h"])
-        note = f"Priced by accepted samples, {settings.cost_control.cost_per_unit} a million."
+        if count:
+            total = day["amount"].sum()
+            currency = settings.cost_control.global_budget.currency
+            say([f"cost: {count} hours priced, {total:.4f} {currency} in the last 24 h"])
         await tell(
-            cost_report(day, currency=currency, method_note=note),
+            cost_report(day, settings=settings.cost_control),
             key="cost",
             description="What each tenant cost in the last 24 hours.",
         )
 
 
 def price_new_hours(runtime: Runtime, run: Run, settings: Settings) -> int:
-    """Price the complete hours of the last day that are measured and not priced; how many."""
+    """Price the complete hours of the last days that are measured and not priced; how many."""
     end = _this_hour(runtime)
-    start = end - HOURS_BACK * HOUR
-    done = set(costs_between(runtime.database, start=start, end=end)["at"])
-    hours = [start + index * HOUR for index in range(HOURS_BACK)]
-    priced = 0
-    for hour in hours:
-        if hour in done:
-            continue
-        usage = usage_between(
-            runtime.database, signal=SAMPLES_RECEIVED, start=hour, end=hour + HOUR
-        )
-        if usage.is_empty():
-            continue
-        costs = price_samples(
-            usage,
-            hour=hour,
-            price_per_million=settings.cost_control.cost_per_unit,
-            currency=settings.cost_control.global_budget.currency,
-        )
-        replace_costs(runtime.database, costs.with_columns(run_id=pl.lit(run.run_id)))
-        priced += 1
-    run.summary["hours_priced"] = priced
-    return priced
+    start = end - LOOKED_BACK
+    done = set(priced_hours(runtime.database, start=start, end=end))
+    hours = [start + index * HOUR for index in range((end - start) // HOUR)]
+    count = sum(price(runtime, run, settings, start=hour) for hour in hours if hour not in done)
+    run.summary["hours_priced"] = count
+    return count
+
+
+def price(
+    runtime: Runtime, run: Run, settings: Settings, *, start: datetime, end: datetime | None = None
+) -> int:
+    """Price the hours within [start, end), one hour by default, anew; how many have usage."""
+    until = end or start + HOUR
+    usage = usage_hours(runtime.database, start=start, end=until)
+    if usage.is_empty():
+        return 0
+    rules = settings.cost_control
+    terms = terms_of(rules)
+    zone = ZoneInfo(rules.time_zone)
+    replace_costs(
+        runtime.database,
+        priced(usage, terms=terms),
+        bills=bills(terms.book, start=start, end=until, zone=zone).filter(
+            pl.col("at").is_in(usage["at"].unique().implode())
+        ),
+        start=start,
+        end=until,
+        run_id=run.run_id,
+    )
+    return usage["at"].n_unique()
+
+
+def note_teams(runtime: Runtime, rules: CostControl) -> None:
+    """Store which team each known tenant belongs to."""
+    tenants = pl.Series(known_tenants(runtime.database), dtype=pl.String())
+    patterns = {name: team.tenants for name, team in rules.team_budgets.items()}
+    replace_teams(runtime.database, teams_of(tenants, patterns=patterns))
+
+
+def terms_of(rules: CostControl) -> Terms:
+    """How the settings price."""
+    retention = rules.retention
+    return Terms(
+        book=price_book(rules),
+        method=rules.cost_method,
+        weights=rules.weights.model_dump(),
+        retention_months=None if retention is None else retention / HOUR / HOURS_PER_MONTH,
+        cluster=Cluster(replication=rules.replication_factor),
+    )
 
 
 def last_day(runtime: Runtime) -> pl.DataFrame:
-    """Columns tenant, samples, amount, hours of the last 24 complete hours, dearest first."""
+    """Columns tenant, amount, covered_hours, unknown of the last 24 complete hours, dearest first.
+
+    What has no price has no amount.
+    """
     end = _this_hour(runtime)
-    costs = costs_between(runtime.database, start=end - HOURS_BACK * HOUR, end=end)
+    found = costs_between(runtime.database, start=end - DAY, end=end)
     return (
-        costs.filter(pl.col("method") == METHOD)
-        .group_by("tenant")
+        found.group_by("tenant")
         .agg(
-            samples=pl.col("quantity").sum(),
-            amount=pl.col("amount").sum(),
-            hours=pl.col("at").n_unique(),
+            amount=pl.when(pl.col("amount").count() > 0).then(pl.col("amount").sum()),
+            covered_hours=pl.col("covered_seconds").sum() / HOUR.total_seconds(),
+            unknown=pl.col("unknown").replace("", None).drop_nulls().unique().sort().str.join(","),
         )
-        .sort("amount", "tenant", descending=[True, False])
+        .sort("amount", "tenant", descending=[True, False], nulls_last=True)
     )
 
 

@@ -192,32 +192,6 @@ def rollback_report(word: Hold, *, publication: Publication) -> str:
     )
 
 
-def cost_report(costs: pl.DataFrame, *, currency: str, method_note: str) -> str:
-    """The artifact of `cost`: the last day by tenant.
-
-    Args:
-        costs: tenant, samples, amount, hours; dearest first.
-        currency: of the amounts.
-        method_note: which method priced, and which did not.
-    """
-    if costs.is_empty():
-        return f"# Cost\n\nNo complete hour was measured yet.\n\n{method_note}"
-    total = costs["amount"].sum()
-    rows = [
-        (tenant, samples, f"{amount:.4f}", str(hours))
-        for tenant, samples, amount, hours in costs.select(
-            "tenant", "samples", "amount", "hours"
-        ).iter_rows()
-    ]
-    return "\n\n".join(
-        [
-            f"# Cost: {total:.4f} {currency} in the last 24 h",
-            method_note,
-            table(["tenant", "samples", currency, "hours measured"], rows),
-        ]
-    )
-
-
 def _differing(found: pl.DataFrame) -> str:
     rows = [
         (

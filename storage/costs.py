@@ -1,4 +1,4 @@
-"""What each tenant cost in each hour, by each method. Money is decimal."""
+"""What each tenant cost in each hour, and what the cluster did. Money is decimal."""
 
 from __future__ import annotations
 
@@ -7,50 +7,70 @@ from typing import Final
 
 import polars as pl
 
-from policy.frames import UTC_TIME
+from policy.cost.bills import BILLS
+from policy.cost.pricing import COSTS
+from policy.cost.teams import TEAMS
 from storage.database import Database, read_frame, write_frame
 
-COSTS: Final = pl.Schema(
-    {
-        "at": UTC_TIME,
-        "tenant": pl.String(),
-        "method": pl.String(),
-        "amount": pl.Decimal(18, 6),
-        "currency": pl.String(),
-        "quantity": pl.Float64(),
-        "price": pl.Decimal(18, 9),
-        "run_id": pl.String(),
-    }
-)
-
-DELETE_PRICED: Final = """
-    delete from costs using incoming
-    where costs."at" = incoming."at"
-      and costs.tenant = incoming.tenant
-      and costs.method = incoming.method
+DELETE_HOURS: Final = 'delete from costs where "at" >= $start and "at" < $end'
+DELETE_BILLS: Final = 'delete from bills where "at" >= $start and "at" < $end'
+INSERT_COSTS: Final = """
+    insert into costs by name select *, $run_id as run_id from incoming order by "at", tenant
 """
-INSERT_COSTS: Final = "insert into costs by name select * from incoming"
+INSERT_BILLS: Final = "insert into bills by name select * from incoming"
 COSTS_BETWEEN: Final = """
-    select * from costs where "at" >= ? and "at" < ? order by "at", tenant, method
+    select * from costs where "at" >= ? and "at" < ? order by "at", tenant
 """
+PRICED_HOURS: Final = """
+    select distinct "at" from costs where "at" >= ? and "at" < ? order by "at"
+"""
+DELETE_TEAMS: Final = "delete from teams"
+INSERT_TEAMS: Final = "insert into teams by name select * from incoming"
 
 
-def replace_costs(database: Database, frame: pl.DataFrame) -> None:
-    """Store costs (COSTS); an hour, tenant and method priced again is replaced.
+def replace_costs(
+    database: Database,
+    costs: pl.DataFrame,
+    *,
+    bills: pl.DataFrame,
+    start: datetime,
+    end: datetime,
+    run_id: str,
+) -> None:
+    """Put costs (COSTS) and bills (BILLS) in the place of all of the hours within [start, end).
 
     Raises:
-        ValueError: the frame prices one hour, tenant and method twice.
+        ValueError: an hour lies outside, or a tenant's hour is priced twice; nothing is stored.
     """
-    priced = frame.select(COSTS.names())
-    if priced.is_empty():
-        return
-    if priced.select("at", "tenant", "method").is_duplicated().any():
-        raise ValueError("costs: an hour, tenant and method is priced twice in one frame")
+    priced = costs.select(COSTS.names())
+    outside = pl.concat([priced["at"], bills["at"]])
+    if not outside.is_between(start, end, closed="left").all():
+        raise ValueError("costs: an hour lies outside of those that are replaced")
+    if priced.select("at", "tenant").is_duplicated().any():
+        raise ValueError("costs: an hour of a tenant is priced twice")
     with database.transaction() as cursor:
-        write_frame(cursor, DELETE_PRICED, priced)
-        write_frame(cursor, INSERT_COSTS, priced)
+        span = {"start": start, "end": end}
+        cursor.execute(DELETE_HOURS, span)
+        cursor.execute(DELETE_BILLS, span)
+        if not priced.is_empty():
+            write_frame(cursor, INSERT_COSTS, priced, run_id=run_id)
+        if not bills.is_empty():
+            write_frame(cursor, INSERT_BILLS, bills.select(BILLS.names()))
 
 
 def costs_between(database: Database, *, start: datetime, end: datetime) -> pl.DataFrame:
     """The costs of the hours that begin within [start, end) (COSTS)."""
     return read_frame(database, COSTS_BETWEEN, [start, end], schema=COSTS)
+
+
+def priced_hours(database: Database, *, start: datetime, end: datetime) -> list[datetime]:
+    """The hours within [start, end) that are priced."""
+    return read_frame(database, PRICED_HOURS, [start, end])["at"].to_list()
+
+
+def replace_teams(database: Database, teams: pl.DataFrame) -> None:
+    """Put TEAMS in the place of what stood there."""
+    with database.transaction() as cursor:
+        cursor.execute(DELETE_TEAMS)
+        if not teams.is_empty():
+            write_frame(cursor, INSERT_TEAMS, teams.select(TEAMS.names()))

@@ -11,9 +11,10 @@ from typing import Annotated, Final
 import polars as pl
 import typer
 
-from deployments.audit_files import refuse_other_kinds, write_entries
+from deployments.audit_files import KINDS, write_entries
 from deployments.commands.options import ConfigOption, OutputOption, say, settings_of
 from deployments.output import Column, Format, show
+from deployments.whole_file import refuse_other_kinds
 from policy.audit import Category
 from policy.audit_words import told
 from policy.errors import ConfigError
@@ -71,7 +72,7 @@ def audit(  # noqa: PLR0913, PLR0917 - the options of a command line
     settings = settings_of(config)
     url = settings.storage.url
     if export is not None:
-        refuse_other_kinds(export)
+        refuse_other_kinds(export, kinds=KINDS)
     asked = Asked(
         tenant=tenant,
         category=category,

@@ -3,16 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import date
 from decimal import Decimal
 from itertools import pairwise
 from typing import Annotated, ClassVar, Literal, Self
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from policy.settings.section import Section
-from policy.settings.values import Faults, Money, Percent
+from policy.settings.values import Faults, Money, Percent, PositiveDuration
 
 _METHODS = {"sample": "samples", "series": "series", "query": "queries"}
+
+
+Weight = Annotated[Decimal, Field(ge=0, le=1)]
+
+
+def known_zone(name: str) -> str:
+    """The name of a time zone.
+
+    Raises:
+        ValueError: the database of time zones has none of that name.
+    """
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError(f"{name!r} is no time zone; write it like Europe/Berlin") from None
+    return name
 
 
 def _method(value: object) -> object:
@@ -29,6 +47,7 @@ class Budget(Section):
 
     enabled: bool = True
     daily: Money | None = None
+    weekly: Money | None = None
     monthly: Money | None = None
     annual: Money | None = None
     currency: Annotated[str, Field(pattern="^[A-Z]{3}$")] = "USD"
@@ -36,7 +55,7 @@ class Budget(Section):
 
     @model_validator(mode="after")
     def _longer_periods_allow_more(self) -> Self:
-        set_ = [(name, getattr(self, name)) for name in ("daily", "monthly", "annual")]
+        set_ = [(name, getattr(self, name)) for name in ("daily", "weekly", "monthly", "annual")]
         set_ = [(name, amount) for name, amount in set_ if amount is not None]
         faults = {
             longer: f"{more} is below {shorter} {less}"
@@ -54,15 +73,48 @@ class TeamBudget(Budget):
     tenants: tuple[str, ...] = ()
 
 
+class Prices(Section):
+    """What things cost from a day on, until the next list; what has no price is not priced."""
+
+    also_spelled: ClassVar[Mapping[str, str]] = {"since": "from", "validFrom": "from"}
+
+    since: Annotated[date, Field(alias="from")]
+    per_million_samples: Money | None = None
+    per_thousand_series_hours: Money | None = None
+    per_query: Money | None = None
+    per_query_second: Money | None = None
+    per_gb_month: Money | None = None
+    per_core_hour: Money | None = None
+    per_memory_gb_hour: Money | None = None
+    per_disk_gb_month: Money | None = None
+    monthly_bill: Money | None = None
+    """What all of the cluster costs a month; with it, what nobody used is shown as idle."""
+
+
+class Weights(Section):
+    """How much of each component the composite counts."""
+
+    samples: Weight = Decimal("0.4")
+    series: Weight = Decimal("0.4")
+    queries: Weight = Decimal("0.2")
+    storage: Weight = Decimal(0)
+
+
 class CostControl(Section):
     """Prices, budgets and their enforcement. Only autoLimitReduction lets a budget bite."""
 
     enabled: bool = True
     cost_method: Annotated[
-        Literal["samples", "series", "queries", "composite"], BeforeValidator(_method)
+        Literal["samples", "series", "queries", "composite", "resource"], BeforeValidator(_method)
     ] = "composite"
     cost_per_unit: Money = Decimal("0.001")
-    """Price of a million samples, in the currency of the global budget."""
+    """Price of a million samples while `prices` has no list, in the global budget's currency."""
+    prices: tuple[Prices, ...] = ()
+    weights: Weights = Weights()
+    retention: PositiveDuration | None = None
+    """How long Mimir keeps blocks; without it nobody knows what is stored."""
+    replication_factor: Annotated[float, Field(ge=1)] = 3.0
+    time_zone: Annotated[str, AfterValidator(known_zone)] = "UTC"
     global_budget: Budget = Budget()
     tenant_budgets: dict[str, Budget] = Field(default_factory=dict)
     per_tenant_budgets: Budget = Budget()
@@ -72,6 +124,30 @@ class CostControl(Section):
     auto_limit_reduction: bool = False
     budget_alerts: bool = True
     cost_optimization: bool = True
+
+    @model_validator(mode="after")
+    def _lists_differ(self) -> Self:
+        days = [each.since for each in self.prices]
+        if twice := sorted({day for day in days if days.count(day) > 1}):
+            raise Faults({"prices": f"two lists begin on {twice[0]}; keep one"})
+        return self
+
+    @model_validator(mode="after")
+    def _one_currency(self) -> Self:
+        own = self.global_budget.currency
+        others = {
+            **{f"tenantBudgets.{name}": each for name, each in self.tenant_budgets.items()},
+            **{f"teamBudgets.{name}": each for name, each in self.team_budgets.items()},
+            "perTenantBudgets": self.per_tenant_budgets,
+        }
+        faults = {
+            f"{key}.currency": f"is {each.currency}, and prices are in globalBudget.currency {own}"
+            for key, each in others.items()
+            if each.currency != own and "currency" in each.model_fields_set
+        }
+        if faults:
+            raise Faults(faults)
+        return self
 
     @model_validator(mode="after")
     def _thresholds_ascend(self) -> Self:

@@ -3,29 +3,17 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, date, datetime, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
-
-import polars as pl
-import pytest
 
 from policy.audit import Category
 from storage.audit import AUDIT, AuditEntry, append_audit, read_audit
-from storage.costs import COSTS, costs_between, replace_costs
 from storage.database import Database
 from storage.runs import RUNS, Run, latest_runs, record_run
 from storage.tenants import seen
 
 RATE = "ingestion_rate"
 HOUR = timedelta(hours=1)
-
-
-def cost(at: datetime, tenant: str, amount: str) -> tuple[object, ...]:
-    return (at, tenant, "samples", Decimal(amount), "USD", 1e6, Decimal("0.000000001"), "r1")
-
-
-def costs(*rows: tuple[object, ...]) -> pl.DataFrame:
-    return pl.DataFrame(rows, schema=COSTS, orient="row")
 
 
 def entry(at: datetime, tenant: str | None, category: Category) -> AuditEntry:
@@ -39,41 +27,6 @@ def entry(at: datetime, tenant: str | None, category: Category) -> AuditEntry:
         details={"value": Decimal("1.5")},
         tenant=tenant,
     )
-
-
-def test_pricing_an_hour_again_replaces_it(database: Database, now: datetime) -> None:
-    replace_costs(database, costs(cost(now, "t1", "1.10"), cost(now, "t2", "2.00")))
-
-    replace_costs(database, costs(cost(now, "t1", "1.25")))
-
-    stored = costs_between(database, start=now, end=now + HOUR)
-    assert stored.schema == COSTS
-    assert stored["amount"].to_list() == [Decimal("1.250000"), Decimal("2.000000")]
-
-
-def test_costs_of_other_hours_are_not_between(database: Database, now: datetime) -> None:
-    replace_costs(
-        database,
-        costs(cost(now - HOUR, "t1", "1"), cost(now, "t1", "2"), cost(now + HOUR, "t1", "4")),
-    )
-
-    assert costs_between(database, start=now, end=now + HOUR)["at"].to_list() == [now]
-
-
-def test_a_frame_cannot_price_one_hour_twice(database: Database, now: datetime) -> None:
-    with pytest.raises(ValueError, match="priced twice"):
-        replace_costs(database, costs(cost(now, "t1", "1"), cost(now, "t1", "2")))
-
-
-def test_a_day_of_costs_is_a_utc_day(database: Database) -> None:
-    last_hour = datetime(2026, 3, 4, 23, tzinfo=UTC)
-    replace_costs(
-        database, costs(cost(last_hour, "t1", "0.1"), cost(last_hour - HOUR, "t1", "0.2"))
-    )
-
-    days = database.cursor().execute("select day, amount, hours from v_cost_daily").fetchall()
-
-    assert days == [(date(2026, 3, 4), Decimal("0.300000"), 2)]
 
 
 def test_audit_entries_are_read_newest_first_and_by_tenant(

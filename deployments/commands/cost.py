@@ -1,0 +1,245 @@
+"""`mlo cost`: what every tenant or team cost in a window, and what nobody used."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Final
+from zoneinfo import ZoneInfo
+
+import polars as pl
+import typer
+
+from deployments.commands.options import ConfigOption, OutputOption, say, settings_of
+from deployments.cost_files import KINDS, write_costs
+from deployments.output import Column, Format, show
+from deployments.unknown import refuse_unknown
+from deployments.whole_file import refuse_other_kinds
+from policy.cost.periods import Period, Unit, pieces, window
+from policy.cost.report import REPORT, By, Shared, report
+from policy.figures import figure
+from policy.settings import Settings
+from storage import reading, spending
+
+DEFAULT_WINDOW: Final = "month"
+
+
+class Each(StrEnum):
+    """What the windows of a report are cut into."""
+
+    DAY = "day"
+    WEEK = "week"
+    MONTH = "month"
+
+
+class Whose(StrEnum):
+    """What a row of a report is of."""
+
+    TENANT = "tenant"
+    TEAM = "team"
+
+
+class Share(StrEnum):
+    """How what nobody used is shared out."""
+
+    NONE = "none"
+    EVEN = "even"
+    WEIGHTED = "weighted"
+
+
+class Component(StrEnum):
+    """A part of what is booked, at list price."""
+
+    SAMPLES = "samples"
+    SERIES = "series"
+    QUERIES = "queries"
+    STORAGE = "storage"
+    RESOURCE = "resource"
+
+
+WindowOption = Annotated[
+    str,
+    typer.Option(
+        "--window",
+        metavar="WINDOW",
+        help="today, yesterday, week, lastweek, month, lastmonth, year, lastyear, a length like "
+        "7d, or two days like 2026-11-01..2026-12-01.",
+    ),
+]
+ByOption = Annotated[
+    list[Whose] | None, typer.Option("--by", help="What a row is of; may be given twice.")
+]
+EachOption = Annotated[
+    Each | None, typer.Option("--each", help="Cut the window into days, weeks or months.")
+]
+ShareOption = Annotated[
+    Share, typer.Option("--share-idle", help="Share out what the bill has and nobody used.")
+]
+OfOption = Annotated[
+    Component | None,
+    typer.Option("--of", help="This part at list price, rather than what is booked."),
+]
+TenantOption = Annotated[str | None, typer.Option("--tenant", metavar="TENANT", help="Only its.")]
+ExportOption = Annotated[
+    Path | None,
+    typer.Option("--export", metavar="FILE", help="Write the report: FILE.csv or .parquet."),
+]
+
+
+def cost(  # noqa: PLR0913, PLR0917 - the options of a command line
+    window_: WindowOption = DEFAULT_WINDOW,
+    by: ByOption = None,
+    each: EachOption = None,
+    share_idle: ShareOption = Share.NONE,
+    of: OfOption = None,
+    tenant: TenantOption = None,
+    export: ExportOption = None,
+    config: ConfigOption = None,
+    output: OutputOption = Format.TABLE,
+) -> None:
+    """Say what every tenant or team cost in a window, the dearest first."""
+    if export is not None:
+        refuse_other_kinds(export, kinds=KINDS)
+    settings = settings_of(config)
+    url, zone = settings.storage.url, ZoneInfo(settings.cost_control.time_zone)
+    now = datetime.now(UTC)
+    asked = window(window_, now=now, zone=zone)
+    windows = [asked] if each is None else pieces(asked, unit=_unit(each), zone=zone)
+    if tenant is not None:
+        refuse_unknown(tenant, known=reading.known_tenants(url))
+    spent = spending.spent(url, windows)
+    if of is not None:
+        spent = spent.with_columns(amount=f"{of}_amount", unknown=pl.lit(None, dtype=pl.String))
+    if tenant is not None:
+        spent = spent.filter(pl.col("tenant") == tenant)
+    whole = of is None and tenant is None
+    found = report(
+        spent,
+        idle=spending.idle(url, windows) if whole else spending.IDLE.to_frame(),
+        by=_by(by),
+        shared=_shared(share_idle),
+    )
+    dated = _dated(found, windows=windows, zone=zone)
+    if export is not None:
+        write_costs(dated, export)
+        say(f"{dated.height:,} rows in {export}")
+        return
+    if found.is_empty():
+        say(_nothing(url, asked=asked, zone=zone))
+    show(
+        dated,
+        form=output,
+        columns=_columns(found, by=_by(by), cut=each is not None),
+        table=_told(dated, each=each, by=_by(by)),
+    )
+    if not found.is_empty() and output is Format.TABLE:
+        say(_sum(found, settings=settings, asked=asked, zone=zone, of=of))
+
+
+def _by(by: list[Whose] | None) -> tuple[By, ...]:
+    chosen = dict.fromkeys(each.value for each in by or [Whose.TENANT])
+    order: tuple[By, ...] = ("team", "tenant")
+    return tuple(each for each in order if each in chosen)
+
+
+def _unit(each: Each) -> Unit:
+    units: dict[Each, Unit] = {Each.DAY: "day", Each.WEEK: "week", Each.MONTH: "month"}
+    return units[each]
+
+
+def _shared(share: Share) -> Shared:
+    shares: dict[Share, Shared] = {
+        Share.NONE: "none",
+        Share.EVEN: "even",
+        Share.WEIGHTED: "weighted",
+    }
+    return shares[share]
+
+
+def _dated(found: pl.DataFrame, *, windows: Sequence[Period], zone: ZoneInfo) -> pl.DataFrame:
+    """REPORT with the first and the last moment of each row's window in place of its number."""
+    moments = pl.DataFrame(
+        [(number, each.start, each.end) for number, each in enumerate(windows)],
+        schema={"number": REPORT["number"], "starts": _TIME, "ends": _TIME},
+        orient="row",
+    )
+    local = pl.col("starts", "ends").dt.convert_time_zone(str(zone))
+    return (
+        found.join(moments, on="number", how="left", maintain_order="left")
+        .with_columns(local)
+        .select("starts", "ends", pl.exclude("number", "starts", "ends"))
+    )
+
+
+_TIME: Final = pl.Datetime("us", "UTC")
+
+
+def _columns(found: pl.DataFrame, *, by: tuple[By, ...], cut: bool) -> list[Column]:
+    currency = found["currency"][0] if found.height else "cost"
+    unknown = found["unknown"].null_count() < found.height
+    return [
+        *([Column(name="starts", heading="from")] if cut else []),
+        *(Column(name=each, heading=each, missing="") for each in by),
+        *([Column(name="tenants", heading="tenants", missing="")] if by == ("team",) else []),
+        Column(name="amount", heading=currency),
+        Column(name="share", heading="share", missing=""),
+        Column(name="measured", heading="hours measured", missing=""),
+        *([Column(name="unknown", heading="not priced", missing="")] if unknown else []),
+    ]
+
+
+def _told(dated: pl.DataFrame, *, each: Each | None, by: tuple[By, ...]) -> pl.DataFrame:
+    """The report in words: what idles has its name where the others have theirs."""
+    first = by[0]
+    idle = pl.col("kind") == "idle"
+    return dated.with_columns(
+        pl.when(idle).then(pl.lit("(idle)")).otherwise(pl.col(first)).alias(first),
+        starts=pl.col("starts").dt.strftime("%Y-%m" if each is Each.MONTH else "%Y-%m-%d"),
+        amount=pl.col("amount").map_elements(money, return_dtype=pl.String(), skip_nulls=True),
+        share=pl.when(pl.col("share").is_not_null()).then(
+            pl.format("{} %", (pl.col("share") * 100).round(1))
+        ),
+        measured=pl.when(~idle).then(
+            pl.format("{} of {}", pl.col("covered_hours").round(1), _hours_of(by))
+        ),
+    )
+
+
+def _hours_of(by: tuple[By, ...]) -> pl.Expr:
+    """The hours that a row could have been measured: of a team, of each of its tenants."""
+    return pl.col("hours") if "tenant" in by else pl.col("hours") * pl.col("tenants")
+
+
+def money(amount: Decimal) -> str:
+    """`1,234.50`; of small amounts as many digits as say something."""
+    digits = 2 if abs(amount) >= 1 else 4
+    return f"{amount:,.{digits}f}"
+
+
+def _sum(
+    found: pl.DataFrame,
+    *,
+    settings: Settings,
+    asked: Period,
+    zone: ZoneInfo,
+    of: Component | None,
+) -> str:
+    total = sum(found["amount"].drop_nulls(), Decimal(0))
+    what = f"of {of}, at list price" if of else f"by {settings.cost_control.cost_method}"
+    begins, ends = (f"{each.astimezone(zone):%Y-%m-%d %H:%M}" for each in (asked.start, asked.end))
+    return f"together {money(total)} {found['currency'][0]} {what}, {begins} to {ends} {zone}"
+
+
+def _nothing(url: str, *, asked: Period, zone: ZoneInfo) -> str:
+    known = spending.priced(url)
+    if known["first"][0] is None:
+        return "nothing is priced yet; the flow `cost` does so every hour"
+    first, last = (known[name][0].astimezone(zone) for name in ("first", "last"))
+    hours = figure(asked.hours)
+    return (
+        f"nothing is priced in these {hours} hours; what is priced is from "
+        f"{first:%Y-%m-%d %H:%M} to {last + timedelta(hours=1):%Y-%m-%d %H:%M}"
+    )

@@ -1,0 +1,121 @@
+"""What was spent in windows, by tenant: asked from any process."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import polars as pl
+
+from policy.cost.periods import Period
+from policy.cost.pricing import COMPONENTS, QUANTITIES
+from policy.frames import UTC_TIME
+from storage.client import query
+from storage.database import Database, read_frame
+from storage.literals import literal
+
+_MONEY: Final = pl.Decimal(38, 9)
+
+# One row per window and tenant with a priced hour in it. `number` is the window's place among those
+# asked for. Amounts are null where nothing is known; `covered_hours` of the hours that were priced.
+SPENT: Final = pl.Schema(
+    {
+        "number": pl.Int64(),
+        "tenant": pl.String(),
+        "team": pl.String(),
+        "currency": pl.String(),
+        "amount": _MONEY,
+        **{f"{name}_amount": _MONEY for name in COMPONENTS},
+        **{name: pl.Float64() for name in QUANTITIES},
+        "hours": pl.Int64(),
+        "covered_hours": pl.Float64(),
+        "unknown": pl.String(),
+    }
+)
+# What the bill of a window has beyond what was charged; no row where no bill is known.
+IDLE: Final = pl.Schema(
+    {"number": pl.Int64(), "currency": pl.String(), "bill": _MONEY, "idle": _MONEY}
+)
+# Which hours are priced at all.
+PRICED: Final = pl.Schema({"first": UTC_TIME, "last": UTC_TIME})
+
+_WINDOWS: Final = """
+    with windows(number, begins, ends) as (values {windows}),
+    hours as (
+        select each."at", windows.number
+        from (
+            select distinct "at" from {table}
+            where "at" >= {first}::timestamptz and "at" < {last}::timestamptz
+        ) as each
+        asof join windows on each."at" >= windows.begins
+        where each."at" < windows.ends
+    )
+"""
+_SUMS: Final = ", ".join(
+    f"sum({name}) as {name}"
+    for name in ("amount", *(f"{name}_amount" for name in COMPONENTS), *QUANTITIES)
+)
+_SPENT: Final = f"""
+    select
+        number, tenant, any_value(coalesce(team, 'unattributed')) as team, currency, {_SUMS},
+        count(*) as hours, sum(covered_seconds) / 3600 as covered_hours,
+        string_agg(distinct nullif(unknown, ''), ',' order by nullif(unknown, '')) as unknown
+    from costs join hours using ("at") left join teams using (tenant)
+    group by number, tenant, currency
+    order by number, amount desc nulls last, tenant
+"""  # noqa: S608 - names of our own
+_IDLE: Final = """
+    select
+        number, currency, sum(bills.amount) as bill,
+        sum(bills.amount - coalesce(charged, 0)) as idle
+    from bills join hours using ("at")
+    left join (select "at", sum(amount) as charged from costs group by "at") using ("at")
+    group by number, currency
+    order by number
+"""
+_PRICED: Final = 'select min("at") as first, max("at") as last from costs'
+
+
+def spent(where: str | Database, windows: Sequence[Period]) -> pl.DataFrame:
+    """SPENT in each of the windows, which do not overlap; an hour counts where it begins.
+
+    Raises:
+        StorageError: the history cannot be reached.
+    """
+    return _asked(where, _WINDOWS + _SPENT, windows=windows, table="costs", schema=SPENT)
+
+
+def idle(where: str | Database, windows: Sequence[Period]) -> pl.DataFrame:
+    """IDLE of each of the windows; see `spent`."""
+    return _asked(where, _WINDOWS + _IDLE, windows=windows, table="bills", schema=IDLE)
+
+
+def priced(where: str | Database) -> pl.DataFrame:
+    """PRICED: one row, of nulls while nothing is priced."""
+    if isinstance(where, Database):
+        return read_frame(where, _PRICED, schema=PRICED)
+    return query(where, _PRICED).select(PRICED.names()).cast(PRICED)
+
+
+def _asked(
+    where: str | Database,
+    sql: str,
+    *,
+    windows: Sequence[Period],
+    table: str,
+    schema: pl.Schema,
+) -> pl.DataFrame:
+    rows = ", ".join(
+        f"({number}, {literal(each.start.isoformat())}::timestamptz, "
+        f"{literal(each.end.isoformat())}::timestamptz)"
+        for number, each in enumerate(windows)
+    )
+    asked = sql.format(
+        windows=rows,
+        table=table,
+        first=literal(windows[0].start.isoformat()),
+        last=literal(windows[-1].end.isoformat()),
+    )
+    if isinstance(where, Database):
+        return read_frame(where, asked, schema=schema)
+    return query(where, asked).select(schema.names()).cast(schema)

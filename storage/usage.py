@@ -1,0 +1,93 @@
+"""What each tenant used in each hour: as it was measured, and where it was not, as imported."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Final
+
+import polars as pl
+
+from policy.cost.usage import SIGNAL_OF, USAGE
+from policy.frames import UTC_TIME
+from storage.database import Database, read_frame, write_frame
+
+# Hours of a signal from elsewhere. `mean` over `covered_seconds` of the hour.
+IMPORTED: Final = pl.Schema(
+    {
+        "at": UTC_TIME,
+        "tenant": pl.String(),
+        "signal": pl.String(),
+        "mean": pl.Float64(),
+        "covered_seconds": pl.Float64(),
+    }
+)
+
+_COLUMNS: Final = ", ".join(
+    f"any_value(mean) filter (signal = '{signal}') as {column}"
+    for column, signal in SIGNAL_OF.items()
+)
+# The hours are bound on both sides of the union: then DuckDB skips all other blocks.
+USAGE_BETWEEN: Final = f"""
+    with measured as (
+        select "at", tenant, signal, mean, coalesce(points, 12) * 300.0 as covered_seconds
+        from peaks_hourly
+        where "at" >= $start and "at" < $end and list_contains($signals::varchar[], signal)
+    ),
+    imported as (
+        select "at", tenant, signal, mean, covered_seconds from usage_imported
+        where "at" >= $start and "at" < $end and list_contains($signals::varchar[], signal)
+    )
+    select "at", tenant, max(covered_seconds) as covered_seconds, {_COLUMNS}
+    from (
+        select * from measured
+        union all
+        select * from imported anti join measured using ("at", tenant, signal)
+    )
+    group by "at", tenant
+    order by "at", tenant
+"""  # noqa: S608 - names of our own
+REPLACE_IMPORTED: Final = """
+    delete from usage_imported using incoming
+    where usage_imported."at" >= $start and usage_imported."at" <= $end
+      and usage_imported."at" = incoming."at"
+      and usage_imported.tenant = incoming.tenant
+      and usage_imported.signal = incoming.signal
+"""
+INSERT_IMPORTED: Final = """
+    insert into usage_imported by name
+    select *, $origin as origin, $at::timestamptz as imported_at from incoming
+    order by "at", signal, tenant
+"""
+
+
+def usage_hours(database: Database, *, start: datetime, end: datetime) -> pl.DataFrame:
+    """USAGE of the hours that begin within [start, end)."""
+    told: dict[str, object] = {"start": start, "end": end, "signals": list(SIGNAL_OF.values())}
+    return read_frame(database, USAGE_BETWEEN, told, schema=USAGE)
+
+
+def import_usage(database: Database, frame: pl.DataFrame, *, origin: str, at: datetime) -> int:
+    """Store hours from elsewhere (IMPORTED); an hour, tenant and signal that is there is replaced.
+
+    Args:
+        database: the history.
+        frame: the hours; importing the same twice changes nothing but `imported_at`.
+        origin: where it comes from.
+        at: now, aware UTC.
+
+    Returns:
+        How many rows were stored.
+
+    Raises:
+        ValueError: a mean or a cover is not finite, or below zero; nothing is stored.
+    """
+    rows = frame.select(IMPORTED.names()).cast(IMPORTED)
+    if rows.is_empty():
+        return 0
+    numbers = pl.col("mean", "covered_seconds")
+    if not rows.select((numbers.is_finite() & (numbers >= 0)).all()).row(0) == (True, True):
+        raise ValueError("usage: a mean or its cover is not a number of zero or more")
+    with database.transaction() as cursor:
+        write_frame(cursor, REPLACE_IMPORTED, rows, start=rows["at"].min(), end=rows["at"].max())
+        write_frame(cursor, INSERT_IMPORTED, rows, origin=origin, at=at)
+    return rows.height
