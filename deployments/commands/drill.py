@@ -17,7 +17,7 @@ from deployments.commands.options import (
     settings_of,
 )
 from deployments.output import Column, Format, show
-from policy.drill import Rehearsal
+from policy.drill import Kind, Rehearsal
 from policy.drill_words import clock, figures_of
 from policy.settings import parse_duration
 from storage import reading
@@ -38,6 +38,12 @@ TenantOption = Annotated[
 FactorOption = Annotated[
     float, typer.Option("--factor", help="How many times its usual it asks for.")
 ]
+KindOption = Annotated[
+    Kind,
+    typer.Option(
+        "--kind", help="Of what: samples, or series that are so many times as many in five minutes."
+    ),
+]
 ForOption = Annotated[
     str, typer.Option("--for", metavar="LENGTH", help="How long the blast lasts, like 5m.")
 ]
@@ -47,6 +53,7 @@ def drill(
     tenant: TenantOption,
     factor: FactorOption = 10.0,
     lasting: ForOption = "5m",
+    kind: KindOption = "samples",
     config: ConfigOption = None,
     output: OutputOption = Format.TABLE,
 ) -> None:
@@ -69,6 +76,7 @@ def drill(
         factor=factor,
         lasts=lasts,
         now=datetime.now(UTC),
+        kind=kind,
     )
     timeline = timeline_of(found)
     shown = timeline.with_columns(
