@@ -1,7 +1,7 @@
 """The real flows over a simulated Mimir, on a clock that is moved by hand: an hour in a minute.
 
 What is scraped, decided, written and loaded goes the way it goes in production, over loopback HTTP
-and a real file; only time does not. The history begins with the tenants' last two weeks.
+and a real file; only time does not. The history begins with the tenants' last five weeks.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ from tasks.telemetry import Telemetry
 
 NOON: Final = datetime(2026, 11, 23, 12, tzinfo=UTC).timestamp()
 TENANTS: Final = 9
+COARSE_DAYS: Final = 33  # of the past by the hour, before two by five minutes
 PROTECT_SECONDS: Final = 15.0
 PROTECTS_PER_OPTIMIZE: Final = 20
 NEVER: Final = 10.0**9
@@ -48,12 +49,14 @@ class Loop:
     Attributes:
         folder: for the history and the runtime files.
         headroom, smallest: how the cluster is sized, as `simulator.Plan` has it.
+        coarse_days: of the past by the hour, before two days by five minutes.
         now: Unix seconds.
     """
 
     folder: Path
     headroom: float = HEADROOM
     smallest: Size = SMALL
+    coarse_days: int = COARSE_DAYS
     now: float = NOON
     cluster: Cluster = field(init=False)
     runtime: Runtime = field(init=False)
@@ -110,7 +113,7 @@ class Loop:
             stack.callback(install, None)
             stack.callback(lambda: release_pen(self.runtime))
             simulation = Simulation(port=self._port, folder=self.folder, tenants=TENANTS)
-            remember_past(database, simulation, until=self.clock())
+            remember_past(database, simulation, until=self.clock(), coarse_days=self.coarse_days)
             yield self
 
     async def look(self) -> None:
@@ -148,7 +151,7 @@ class Loop:
         """The highest value of the limit that a process has loaded; 0 there is no limit."""
         values = (
             process.config.current.number(tenant, limit)
-            for process in (*self.cluster.distributors, *self.cluster.ingesters)
+            for process in self.cluster.processes.values()
         )
         return max(value or float("inf") for value in values)
 

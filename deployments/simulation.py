@@ -27,9 +27,11 @@ from policy.signals import (
     ACTIVE_SERIES,
     INGESTION_BURST_SIZE,
     INGESTION_RATE,
+    QUERIES,
     SAMPLES_ASKED,
     SAMPLES_RECEIVED,
     SERIES,
+    SERIES_CREATED_RATE,
 )
 from policy.sustained import sustained_for
 from simulator import endpoints, history, operator_overrides, roster
@@ -131,8 +133,20 @@ def start_simulator(simulation: Simulation) -> Child:
     )
 
 
-def remember_past(database: Database, simulation: Simulation, *, until: datetime) -> int:
-    """Give an empty history the simulated tenants' last two weeks, the newest in 5-minute rollups.
+def remember_past(
+    database: Database,
+    simulation: Simulation,
+    *,
+    until: datetime,
+    coarse_days: int = COARSE_DAYS,
+) -> int:
+    """Give an empty history the simulated tenants' last weeks, the newest in 5-minute rollups.
+
+    Args:
+        database: the history.
+        simulation: whose tenants.
+        until: the moment at which the cluster starts, aware UTC.
+        coarse_days: how many days by the hour come before the newest; two weeks in all.
 
     Returns:
         How many rollups were stored; 0 when the history had its own.
@@ -146,7 +160,7 @@ def remember_past(database: Database, simulation: Simulation, *, until: datetime
     told = partial(history, tenants=tenants, distributors=DISTRIBUTORS)
     past = pl.DataFrame(
         [
-            *told(until=hour, days=COARSE_DAYS, step_seconds=COARSE_SECONDS),
+            *told(until=hour, days=coarse_days, step_seconds=COARSE_SECONDS),
             *told(until=bucket, days=FINE_DAYS, step_seconds=FINE_SECONDS),
         ],
         orient="row",
@@ -159,6 +173,8 @@ def remember_past(database: Database, simulation: Simulation, *, until: datetime
         SERIES: pl.col("series"),
         SAMPLES_RECEIVED: pl.col("samples_per_second"),
         ACTIVE_SERIES: pl.col("active_series"),
+        SERIES_CREATED_RATE: pl.col("new_series_per_second"),
+        QUERIES: pl.col("queries_per_second"),
     }
     rollups = pl.concat(
         past.select(

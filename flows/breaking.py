@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Final
 
 import polars as pl
@@ -12,10 +13,10 @@ from flows.auditing import allowed, note, turned_holds
 from flows.in_force import limits_in_force, operator_limits
 from flows.metric_caps import per_metric
 from flows.runtime import Run, Runtime
-from policy.breaker_caps import CapRules, breaker_caps
+from policy.breaker_caps import HELD_FOR, CapRules, breaker_caps, renewed
 from policy.breakers import BLASTS, IN_BLAST, TRIPPED, stepped
 from policy.burst_threshold import LIMITS_OF_BURST, within_burst
-from policy.detection import KIND_OF, LEAST_POINTS, SIGNAL_OF, detect
+from policy.detection import KIND_OF, SIGNAL_OF, detect, uncensored
 from policy.effective import beneath, overlaid
 from policy.frames import LAYERS, LIMITS, empty
 from policy.settings import Settings
@@ -39,6 +40,7 @@ from policy.thresholds import (
     timing_of,
 )
 from policy.tuned import catalogue_of
+from policy.usual import levels
 from policy.versions import known_to_all
 from storage.audit import append_audit
 from storage.breakers import (
@@ -51,13 +53,13 @@ from storage.breakers import (
     switched_off,
     thresholds_at,
 )
+from storage.database import read_frame
 from storage.layers import read_layers
 from storage.usual import usual, weekly
 from tasks.audit_entries import breakers_turned
 from tasks.record import record_layer
 from tasks.say import say
 
-HELD_FOR: Final = timedelta(minutes=5)
 BUCKET: Final = timedelta(minutes=5)
 LOOKED_BACK: Final = timedelta(hours=1)
 WATCHED: Final = [*SIGNAL_OF.values(), REQUESTS_ASKED, SERIES]
@@ -92,7 +94,8 @@ async def guard(
     now = runtime.clock()
     normal = usual_now(runtime)
     previous = read_breakers(runtime.database)
-    detected = _detected(runtime, settings, samples=samples, normal=normal)
+    asked = uncensored(samples, breakers=previous)
+    detected = _detected(runtime, settings, samples=asked, normal=normal)
     breakers, turns = stepped(
         previous,
         detected=detected,
@@ -119,24 +122,14 @@ def in_blast(runtime: Runtime) -> list[str]:
 def usual_now(runtime: Runtime) -> pl.DataFrame:
     """USUAL, asked for once in five minutes; what past weeks were, once in an hour."""
     now, memory = runtime.clock(), runtime.memory
+    ask = partial(read_frame, runtime.database)
     hour, bucket = int(now.timestamp() // 3600), int(now.timestamp() // BUCKET.total_seconds())
     if memory.weekly is None or memory.weekly[0] != hour:
-        memory.weekly = (hour, weekly(runtime.database, now=now, signals=WATCHED))
+        memory.weekly = (hour, weekly(ask, now=now, signals=WATCHED))
     if memory.usual is None or memory.usual[0] != bucket:
-        found = usual(runtime.database, now=now, signals=WATCHED, weeks=memory.weekly[1])
+        found = usual(ask, now=now, signals=WATCHED, weeks=memory.weekly[1])
         memory.usual = (bucket, found)
     return memory.usual[1]
-
-
-def levels(normal: pl.DataFrame) -> pl.DataFrame:
-    """Columns tenant, signal, level: what is usual now; of series in memory, their peak."""
-    seasoned = pl.col("points").fill_null(0) >= LEAST_POINTS
-    level = (
-        pl.when(pl.col("signal") == SERIES)
-        .then("peak")
-        .otherwise(pl.when(seasoned).then(pl.col("mid").exp()).otherwise("recent"))
-    )
-    return normal.select("tenant", "signal", level=level)
 
 
 def works(settings: Settings, *, off: pl.DataFrame) -> bool:
@@ -150,7 +143,7 @@ def _detected(
     runtime: Runtime, settings: Settings, *, samples: pl.DataFrame, normal: pl.DataFrame
 ) -> pl.DataFrame:
     tenants = samples["tenant"].unique()
-    limits = limits_in_force(runtime, tenants, limits=LIMITS_OF_BURST)
+    limits = limits_in_force(runtime, tenants, limits=(*LIMITS_OF_BURST, SERIES))
     automatic = _thresholds(runtime, settings, limits=limits, normal=normal)
     automatic = within_burst(automatic, samples=samples, limits=limits, settings=settings)
     breaker = settings.circuit_breaker
@@ -256,12 +249,7 @@ async def _hold(
     if on and not tripped.is_empty():
         of_metrics = per_metric(runtime, settings, breakers=tripped, expires_at=now + HELD_FOR)
         new = pl.concat([new, of_metrics])
-    # What says the same and lasts long enough stays: the document stays as it is, too.
-    lasting = known.filter(pl.col("expires_at") > now + HELD_FOR / 2)
-    same = lasting.join(new, on=["tenant", "limit", "value"], how="semi")
-    wanted = pl.concat([same, new.join(same, on=["tenant", "limit"], how="anti")]).sort(
-        "tenant", "limit"
-    )
+    wanted = renewed(known, caps=new, now=now)
     entries = allowed(settings, turned_holds(runtime, run, held=wanted, known=known, on=on))
     if wanted.equals(known.sort("tenant", "limit")):
         append_audit(runtime.database, entries)

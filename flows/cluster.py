@@ -7,12 +7,13 @@ from collections.abc import Iterator
 import polars as pl
 
 from flows.auditing import allowed
-from flows.breaking import levels, usual_now
+from flows.breaking import usual_now
 from flows.runtime import Run, Runtime
 from policy.cluster_rise import stepped, sums
 from policy.detection import KIND_OF, SIGNAL_OF
 from policy.settings import Settings
 from policy.thresholds import LEAST
+from policy.usual import levels
 from storage.audit import append_audit
 from storage.cluster_rises import cluster_usual, record_rises, running_rises
 from tasks.cluster_entries import rises_turned

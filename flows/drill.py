@@ -9,7 +9,7 @@ from functools import partial
 from prefect import flow
 
 from flows.runtime import current
-from policy.drill import Rehearsal
+from policy.drill import Kind, Rehearsal
 from policy.drill_words import clock, figures_of
 from storage.database import read_frame
 from tasks.rehearse import rehearse_blast
@@ -18,13 +18,16 @@ from tasks.tell import table, tell
 
 
 @flow(name="drill", timeout_seconds=600, validate_parameters=False, persist_result=False)
-async def drill(tenant: str, factor: float = 10.0, minutes: float = 5.0) -> None:
+async def drill(
+    tenant: str, factor: float = 10.0, minutes: float = 5.0, kind: Kind = "samples"
+) -> None:
     """Rehearse what protection would do to a tenant in a blast; nothing is written to Mimir.
 
     Args:
         tenant: whose usual demand and limits are taken.
         factor: how many times its usual it would ask for.
         minutes: how long the blast would last.
+        kind: of samples, or of series: so many times as many within five minutes.
     """
     runtime = current()
     with runtime.run("drill") as run:
@@ -36,10 +39,12 @@ async def drill(tenant: str, factor: float = 10.0, minutes: float = 5.0) -> None
             factor=factor,
             lasts=timedelta(minutes=minutes),
             now=runtime.clock(),
+            kind=kind,
         )
         run.summary.update(
             drill=tenant,
             factor=factor,
+            kind=kind,
             detected_seconds=_seconds(found.detected_after),
             capped_seconds=_seconds(found.capped_after),
             admitted_above=round(found.admitted_above),

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 import polars as pl
@@ -25,14 +25,15 @@ from policy.signals import (
     SAMPLES_ASKED,
     SERIES,
 )
-from policy.sizing import round_up
 
+HELD_FOR: Final = timedelta(minutes=5)  # a cap that nobody renews lapses after that
 QUERIERS: Final = "max_queriers_per_tenant"
 LEFT: Final = {"open": 0.10, "half_open": 0.50}  # of the limit
 QUERIERS_LEFT: Final = {"open": 1.0, "half_open": 2.0}
 USUAL_MARGIN: Final = 1.25  # above what is usual
 SERIES_MARGIN: Final = 1.10
 REQUESTS_IN_BURST: Final = 2.0
+_SLACK: Final = 1e-9  # of what floating point adds to a round number
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,7 +108,7 @@ def breaker_caps(
             pl.col("state").replace_strict(QUERIERS_LEFT, return_dtype=pl.Float64)
         ),
     }
-    told = {limit: round_up(cap) for limit, cap in caps.items() if limit in set(rules.known)}
+    told = {limit: _rounded(cap) for limit, cap in caps.items() if limit in set(rules.known)}
     return (
         rows.select("tenant", "state", "kinds", "because", **told)
         .unpivot(
@@ -131,6 +132,28 @@ def breaker_caps(
         .cast(LAYERS)
         .sort("tenant", "limit")
     )
+
+
+def renewed(known: pl.DataFrame, *, caps: pl.DataFrame, now: datetime) -> pl.DataFrame:
+    """The layer `breaker` after a look: what says the same and lasts for long enough stays.
+
+    The document stays as it is, too, while nothing else is said.
+
+    Args:
+        known: LAYERS of the breaker as they stand.
+        caps: LAYERS as they are to be.
+        now: aware UTC.
+    """
+    lasting = known.filter(pl.col("expires_at") > now + HELD_FOR / 2)
+    same = lasting.join(caps, on=["tenant", "limit", "value"], how="semi")
+    new = caps.join(same, on=["tenant", "limit"], how="anti")
+    return pl.concat([same, new]).sort("tenant", "limit")
+
+
+def _rounded(value: pl.Expr) -> pl.Expr:
+    """Up to three digits: with two of them a cap would be up to a tenth above what is fair."""
+    size = pl.lit(10.0).pow((value.log10() - 2).floor()).clip(1.0)
+    return (value / size - _SLACK).ceil() * size
 
 
 def _with_levels(

@@ -174,7 +174,7 @@ def _stored(
     return (
         rows.with_columns(
             since=pl.when(turned).then(moment).otherwise("since"),
-            kinds=pl.coalesce("kinds_now", "kinds"),
+            kinds=_kinds(),
             because=pl.coalesce("because_now", "because"),
             opened_at=pl.when(first).then(moment).otherwise("opened_at"),
             openings=pl.when(opens).then(known + 1).otherwise(known),
@@ -188,6 +188,13 @@ def _stored(
     )
 
 
+def _kinds() -> pl.Expr:
+    """Of what it blasts. While it is held a kind stays: refused series are not asked for anew."""
+    both = pl.col("kinds").str.split(",").list.set_union(pl.col("kinds_now").str.split(","))
+    held = pl.col("state").is_in(TRIPPED)
+    return pl.coalesce(pl.when(held).then(both.list.sort().list.join(",")), "kinds_now", "kinds")
+
+
 def _turns(rows: pl.DataFrame, *, turned: pl.Expr) -> pl.DataFrame:
     return (
         rows.filter(turned)
@@ -195,7 +202,7 @@ def _turns(rows: pl.DataFrame, *, turned: pl.Expr) -> pl.DataFrame:
             "tenant",
             before="state",
             after="after",
-            kinds=pl.coalesce("kinds_now", "kinds"),
+            kinds=_kinds(),
             because=pl.coalesce("because_now", "because"),
         )
         .cast(TURNS)

@@ -18,7 +18,6 @@ import polars as pl
 from policy.detection import (
     ABOVE_PEAK,
     KIND_OF,
-    LEAST_POINTS,
     LEAST_SPREAD,
     MAD_TO_SIGMA,
     UNIT_OF,
@@ -28,6 +27,7 @@ from policy.detection import (
 )
 from policy.figures import TIMES, figure
 from policy.frames import UTC_TIME
+from policy.usual import seasoned
 
 # What is usual of the sum over all tenants. `mid` and `spread` are the median and the median
 # absolute deviation of its logarithms, `points` hours of past weeks; `recent` is the median of the
@@ -97,11 +97,11 @@ def sums(latest: pl.DataFrame, *, usual: pl.DataFrame, least: Mapping[Kind, floa
         least: per second, of each kind: a rise by less is nobody's trouble.
     """
     value, z = pl.col("value"), pl.col("z")
-    seasoned = pl.col("points").fill_null(0) >= LEAST_POINTS
     spread = pl.max_horizontal(pl.col("spread") * MAD_TO_SIGMA, LEAST_SPREAD)
     kind = pl.col("kind").replace_strict(dict(least), return_dtype=pl.Float64)
-    young = pl.col("usual") * YOUNG_FACTOR
-    out = pl.when(seasoned).then(z > UNUSUAL_Z).otherwise(value > young)
+    # Where nothing is usual, as of new series in a small cluster, no ratio says anything.
+    young = pl.when(pl.col("usual") > 0).then(pl.col("usual") * YOUNG_FACTOR)
+    out = pl.when(seasoned()).then(z > UNUSUAL_Z).otherwise(value > young)
     return (
         latest.filter(pl.col("signal").is_in(list(KIND_OF)) & value.is_finite())
         .sort("at")
@@ -111,12 +111,12 @@ def sums(latest: pl.DataFrame, *, usual: pl.DataFrame, least: Mapping[Kind, floa
         .join(usual, on="signal", how="left")
         .with_columns(
             kind=pl.col("signal").replace_strict(KIND_OF, return_dtype=pl.String),
-            usual=pl.when(seasoned).then(pl.col("mid").exp()).otherwise("recent"),
-            z=pl.when(seasoned & (value > 0)).then((value.log() - pl.col("mid")) / spread),
+            usual=pl.when(seasoned()).then(pl.col("mid").exp()).otherwise("recent"),
+            z=pl.when(seasoned() & (value > 0)).then((value.log() - pl.col("mid")) / spread),
         )
         .with_columns(
             unusual=out & (value > pl.col("peak") * ABOVE_PEAK) & (value - pl.col("usual") >= kind),
-            calm=pl.when(seasoned)
+            calm=pl.when(seasoned())
             .then(z.fill_null(0.0) < CALM_Z)
             .otherwise(value < pl.col("usual") * YOUNG_CALM),
         )

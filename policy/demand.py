@@ -7,6 +7,7 @@ were measured on, so that a partial view can be told from a quiet tenant.
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Final
 
 import polars as pl
@@ -40,6 +41,9 @@ _ESSENTIAL: Final = {METERED.name: families.SAMPLES_IN, REQUESTS.name: families.
 # most as much as what was let in.
 _MOST_SCALE: Final = 2.0
 _SCALED: Final = (signals.SAMPLES_ASKED, signals.INGESTION_RATE, signals.INGESTION_BURST_SIZE)
+# An ingester that has just started creates the series of its log anew, one tenant at once: the
+# counter appears with all of them. None of these is new.
+_REPLAYS_FOR: Final = timedelta(minutes=30)
 # What the derived signals are made of.
 _PARTS: Final = (
     signals.SAMPLES_ASKED,
@@ -82,6 +86,9 @@ def demand(
     cortex = product(current) == "cortex"
     if previous is not None:
         per_second = rates(previous.readings, current.readings, families=_COUNTERS)
+        replayed = _replayed(previous, current)
+        if not replayed.is_empty():
+            per_second = per_second.join(replayed, on=["pod", "family", "user"], how="anti")
         unlimited = pl.col("pod").is_in(_rulers(current)) & pl.col("family").is_in(_LIMITED)
         terms += _rates(
             per_second.filter(~unlimited).drop_nulls("user"), cortex=cortex, limits=limits
@@ -114,6 +121,29 @@ def _paired(previous: Scrape, current: Scrape) -> float:
     read = _pods(current) & _pods(previous)
     # A pod without any reading (a page with nothing for us) has no rate to miss.
     return len(both - (read - timed)) / known if known else 0.0
+
+
+def _replayed(previous: Scrape, current: Scrape) -> pl.DataFrame:
+    """Columns pod, family, user: counters of new series that began with those of a log."""
+    created = pl.col("family") == families.SERIES_CREATED
+    age = pl.col("at").dt.epoch("ms") / 1000 - pl.col("value")
+    young = (
+        current.readings.filter(pl.col("family") == families.STARTED)
+        .filter(age < _REPLAYS_FOR.total_seconds())
+        .get_column("pod")
+        .unique()
+        .implode()
+    )
+    key = ["pod", "family", "user"]
+    now, before = (
+        one.readings.filter(created & pl.col("pod").is_in(young)).select(*key, "value")
+        for one in (current, previous)
+    )
+    return (
+        now.join(before, on=key, how="left", suffix="_before")
+        .filter(pl.col("value_before").is_null() | (pl.col("value") < pl.col("value_before")))
+        .select(key)
+    )
 
 
 def _pods(scrape: Scrape) -> frozenset[str]:

@@ -7,7 +7,7 @@ later. How blasts are told from growth is no matter of this module: see `Protect
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final, Literal
@@ -17,11 +17,23 @@ import polars as pl
 from policy.figures import TIMES, figure
 from policy.frames import LAYERS, LIMITS, SAMPLES, empty
 from policy.layers import Bounds, compose
-from policy.signals import INGESTION_BURST_SIZE, INGESTION_RATE, SAMPLES_ASKED
+from policy.signals import (
+    DISCARDED_SERIES_LIMIT,
+    INGESTION_BURST_SIZE,
+    INGESTION_RATE,
+    SAMPLES_ASKED,
+    SERIES,
+    SERIES_CREATED_RATE,
+)
 
 # After the blast: a protection that still holds by then is told as one that did not let go.
 LONGEST_RECOVERY: Final = timedelta(hours=2)
+EXPLODES_WITHIN: Final = timedelta(minutes=5)
 _INFINITY: Final = float("inf")
+
+Kind = Literal["samples", "series"]
+LIMIT_OF: Final[Mapping[Kind, str]] = {"samples": INGESTION_RATE, "series": SERIES}
+UNIT_OF: Final[Mapping[Kind, str]] = {"samples": "/s", "series": " series"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -31,7 +43,7 @@ class Look:
     Attributes:
         at: aware, UTC.
         demand: SAMPLES of what is asked for.
-        baseline: tenant, baseline: what is usual, samples/s.
+        baseline: tenant, baseline: what is usual, samples/s or series in memory.
         in_force: LIMITS that Mimir has loaded.
         beneath: LIMITS as they are without protection.
         known: LAYERS that protection said before, and that have not expired.
@@ -51,17 +63,32 @@ Protection = Callable[[Look], pl.DataFrame]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Blast:
-    """What is rehearsed: one tenant asks for `factor` times its usual for so long."""
+    """What is rehearsed: one tenant asks for `factor` times its usual for so long.
+
+    Attributes:
+        usual: samples/s, or series in memory.
+        kind: samples; or series, so many times as many within five minutes and on at that rate.
+        known_by: what told the usual, in words after it.
+    """
 
     tenant: str
     usual: float
     factor: float
     lasts: timedelta
+    kind: Kind = "samples"
+    known_by: str = ""
 
     @property
     def asked(self) -> float:
-        """Samples/s at its height."""
+        """Samples/s, or new series/s, at its height."""
+        if self.kind == "series":
+            return self.usual * (self.factor - 1.0) / EXPLODES_WITHIN.total_seconds()
         return self.usual * self.factor
+
+    @property
+    def asked_in_calm(self) -> float:
+        """Samples/s, or new series/s, before and after it."""
+        return 0.0 if self.kind == "series" else self.usual
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,18 +113,20 @@ class Rehearsal:
     """What came of it.
 
     Attributes:
+        kind: of the blast; samples, series and samples/s below are of that.
         timeline: what happened, in order.
-        fair_share: samples/s that the tenant may have at any time.
+        fair_share: samples/s, or series in memory, that the tenant may have at any time.
         detected_after: None: it was not told as a blast.
         capped_after: until Mimir had loaded a limit no higher than the fair share, or the lowest
             that protection asked for; None: no limit was lowered below what was in force, nor was
             it lower than the fair share before.
-        lowest: the lowest limit that was in force, samples/s; None where none was known.
-        admitted_above: samples let in above the fair share.
-        refused: samples that were not let in.
+        lowest: the lowest limit that was in force, in its unit; None where none was known.
+        admitted_above: samples let in above the fair share; the most series above it at a time.
+        refused: samples, or new series, that were not let in.
         recovered_after: from the last sample of the blast until all limits were as before.
     """
 
+    kind: Kind
     timeline: tuple[Event, ...]
     fair_share: float
     detected_after: timedelta | None
@@ -110,15 +139,30 @@ class Rehearsal:
 
 @dataclass(slots=True)
 class _Bucket:
-    """The limiter of the tenant, as one for the whole cluster."""
+    """The limiter of the tenant, as one for the whole cluster; it begins full."""
 
-    tokens: float
+    tokens: float = _INFINITY
 
-    def admit(self, asked: float, *, rate: float, burst: float, seconds: float) -> float:
-        """How many of the samples pass."""
-        available = min(self.tokens, burst) + rate * seconds
+    def admit(self, asked: float, *, limits: pl.DataFrame, seconds: float) -> float:
+        """How many of the samples of so many seconds pass."""
+        burst = _limit(limits, INGESTION_BURST_SIZE)
+        refilled = _limit(limits, INGESTION_RATE) * seconds
+        available = min(self.tokens, burst) + refilled
         passed = min(asked, available)
         self.tokens = min(burst, available - passed)
+        return passed
+
+
+@dataclass(slots=True)
+class _Memory:
+    """The series of the tenant, as of one ingester; what is new stays for longer than a drill."""
+
+    held: float
+
+    def admit(self, asked: float, *, limits: pl.DataFrame, seconds: float) -> float:  # noqa: ARG002 - as a bucket
+        """How many of the new series find room."""
+        passed = min(asked, max(0.0, _limit(limits, SERIES) - self.held))
+        self.held += passed
         return passed
 
 
@@ -149,8 +193,9 @@ def rehearse(
         trial.live(at, protection=protection)
         if trial.recovered is not None:
             break
-    own = _limit(limits, INGESTION_RATE)
+    own = _limit(limits, LIMIT_OF[blast.kind])
     return Rehearsal(
+        kind=blast.kind,
         timeline=tuple(trial.events),
         fair_share=fair,
         detected_after=_first(trial.events, kind="detected"),
@@ -177,23 +222,24 @@ class _Trial:
     said: list[tuple[datetime, pl.DataFrame]] = field(default_factory=list)
     loaded: pl.DataFrame = field(init=False)
     lowest: float = field(init=False)
-    bucket: _Bucket = field(init=False)
+    meter: _Bucket | _Memory = field(init=False)
+    came: float = 0.0
     above: float = 0.0
     refused: float = 0.0
     recovered: timedelta | None = None
 
     def __post_init__(self) -> None:
-        """Nothing is held, and the bucket is full."""
+        """No limit is lowered yet, and all is as usual."""
         self.events = [Event(after=timedelta(0), kind="begins", words=_begins(self.blast))]
         self.loaded = self.limits
-        self.lowest = _limit(self.limits, INGESTION_RATE)
-        self.bucket = _Bucket(_limit(self.limits, INGESTION_BURST_SIZE))
+        self.lowest = _limit(self.limits, LIMIT_OF[self.blast.kind])
+        self.meter = _Memory(self.blast.usual) if self.blast.kind == "series" else _Bucket()
 
     def live(self, at: datetime, *, protection: Protection) -> None:
         """Live until a look, take it, and see what Mimir has loaded by then."""
         after = at - self.now
         blasts = after <= self.blast.lasts
-        asked = self.blast.asked if blasts else self.blast.usual
+        asked = self.blast.asked if blasts else self.blast.asked_in_calm
         self._meter(asked)
         if not blasts and not any(event.kind == "over" for event in self.events):
             over = Event(after=self.blast.lasts, kind="over", words="the blast is over")
@@ -208,21 +254,32 @@ class _Trial:
     def _meter(self, asked: float) -> None:
         """Count what the limits that are loaded let in since the look before."""
         seconds = self.pace.every.total_seconds()
-        passed = self.bucket.admit(
-            asked * seconds,
-            rate=_limit(self.loaded, INGESTION_RATE),
-            burst=_limit(self.loaded, INGESTION_BURST_SIZE),
-            seconds=seconds,
-        )
-        self.above += max(0.0, passed - self.fair * seconds)
-        self.refused += asked * seconds - passed
+        self.came = self.meter.admit(asked * seconds, limits=self.loaded, seconds=seconds)
+        if isinstance(self.meter, _Memory):
+            self.above = max(self.above, self.meter.held - self.fair)
+        else:
+            self.above += max(0.0, self.came - self.fair * seconds)
+        self.refused += asked * seconds - self.came
+
+    def _demand(self, *, asked: float, at: datetime) -> pl.DataFrame:
+        """SAMPLES; of new series Mimir tells apart what found room and what did not."""
+        told = {SAMPLES_ASKED: asked}
+        if isinstance(self.meter, _Memory):
+            new = self.came / self.pace.every.total_seconds()
+            told = {
+                SERIES_CREATED_RATE: new,
+                DISCARDED_SERIES_LIMIT: asked - new,
+                SERIES: self.meter.held,
+            }
+        rows = [(at, self.blast.tenant, signal, value, 1.0) for signal, value in told.items()]
+        return pl.DataFrame(rows, schema=SAMPLES, orient="row")
 
     def _look(self, at: datetime, *, asked: float, protection: Protection) -> None:
         """Ask protection, and remember what it would have."""
         before, known = self.known, _standing(self.known, at=at)
         seen = Look(
             at=at,
-            demand=_demand(self.blast, asked=asked, at=at),
+            demand=self._demand(asked=asked, at=at),
             baseline=pl.DataFrame({"tenant": [self.blast.tenant], "baseline": [self.blast.usual]}),
             in_force=self.loaded,
             beneath=self.limits,
@@ -236,11 +293,12 @@ class _Trial:
     def _load(self, at: datetime) -> None:
         """Load what was said long enough ago."""
         self.loaded = _loaded(self.said, limits=self.limits, at=at - self.pace.loaded_after)
-        rate = _limit(self.loaded, INGESTION_RATE)
-        if rate < self.lowest:
-            self.lowest = rate
-            own = _limit(self.limits, INGESTION_RATE)
-            words = f"Mimir has loaded {figure(rate)}/s instead of {figure(own)}/s"
+        name, unit = LIMIT_OF[self.blast.kind], UNIT_OF[self.blast.kind]
+        loaded = _limit(self.loaded, name)
+        if loaded < self.lowest:
+            self.lowest = loaded
+            own = figure(_limit(self.limits, name))
+            words = f"Mimir has loaded {figure(loaded)}{unit} instead of {own}{unit}"
             self.events.append(Event(after=at - self.now, kind="capped", words=words))
 
 
@@ -249,17 +307,6 @@ def _looks(blast: Blast, *, pace: Pace, now: datetime) -> Iterator[datetime]:
     while at <= now + blast.lasts + LONGEST_RECOVERY:
         yield at
         at += pace.every
-
-
-def _demand(blast: Blast, *, asked: float, at: datetime) -> pl.DataFrame:
-    row = {
-        "at": at,
-        "tenant": blast.tenant,
-        "signal": SAMPLES_ASKED,
-        "value": asked,
-        "coverage": 1.0,
-    }
-    return pl.DataFrame([row], schema=SAMPLES)
 
 
 def _standing(known: pl.DataFrame, *, at: datetime) -> pl.DataFrame:
@@ -302,7 +349,8 @@ def _first(events: list[Event], *, kind: str) -> timedelta | None:
 
 
 def _begins(blast: Blast) -> str:
-    return (
-        f"{blast.tenant} asks for {figure(blast.asked)}/s, {figure(blast.factor)} {TIMES} its "
-        f"usual {figure(blast.usual)}/s"
-    )
+    unit = UNIT_OF[blast.kind]
+    usual = f"{figure(blast.factor)} {TIMES} its usual {figure(blast.usual)}{unit}{blast.known_by}"
+    if blast.kind == "series":
+        return f"{blast.tenant} creates {figure(blast.asked)} new series/s, in five minutes {usual}"
+    return f"{blast.tenant} asks for {figure(blast.asked)}/s, {usual}"

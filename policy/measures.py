@@ -125,7 +125,8 @@ MEASURES: Final = (
         families.OUT_OF_ORDER_CORTEX,
         copied=True,
     ),
-    _rate({"sum": signals.SERIES_CREATED_RATE}, families.SERIES_CREATED, copied=True),
+    # Who creates none has to be known as such, or its explosion would be compared with nothing.
+    _rate({"sum": signals.SERIES_CREATED_RATE}, families.SERIES_CREATED, copied=True, zeros=True),
     _level({"most_rows": "ha_max_clusters"}, families.HA_ELECTED),
     _level({"sum": signals.ACTIVE_SERIES}, families.SERIES_ACTIVE, copied=True),
     _level({"sum": signals.OWNED_SERIES}, families.SERIES_OWNED, copied=True),

@@ -83,7 +83,7 @@ def from_usual(usual: pl.DataFrame, *, settings: Settings) -> pl.DataFrame:
             threshold=pl.col("level") * factor * (1 + _margin(settings)),
             manual=pl.lit(value=False),
         )
-        .drop_nulls("threshold")
+        .filter(pl.col("threshold") > 0)  # of who usually asks for nothing it says nothing
         .cast(THRESHOLDS)
     )
 

@@ -12,7 +12,8 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from simulator.errors import SimulatorError
-from simulator.habits import Moment
+from simulator.habits import Moment, busy
+from simulator.querying import queries_per_second
 from simulator.shares import distributor_shares
 from simulator.tenants import ACTIVE_IDLE_SECONDS, COMPACTION_SECONDS, Tenant
 
@@ -26,6 +27,8 @@ class Past(NamedTuple):
         busiest_distributor_samples_per_second: the largest share of it on one distributor.
         series: in memory, one replica.
         active_series: with a sample in the last 20 minutes, one replica.
+        new_series_per_second: that replace others, one replica.
+        queries_per_second: that people ask.
     """
 
     at: datetime
@@ -34,6 +37,8 @@ class Past(NamedTuple):
     busiest_distributor_samples_per_second: float
     series: float
     active_series: float
+    new_series_per_second: float
+    queries_per_second: float
 
 
 def history(
@@ -77,6 +82,8 @@ def history(
                 rate * share,
                 memory_series(tenant, series=series, at=moment.at),
                 active_series(tenant, series=series) if rate > 0.0 else 0.0,
+                series * tenant.churn_per_second if rate > 0.0 else 0.0,
+                queries_per_second(tenant) * busy(moment.at),
             )
 
 

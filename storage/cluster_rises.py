@@ -9,7 +9,7 @@ import polars as pl
 
 from policy.cluster_rise import CLUSTER_USUAL, RISES
 from storage.database import Database, read_frame, write_frame
-from storage.usual import DAY, HOURS_AROUND, RECENT, WEEKS
+from storage.usual import AROUND, DAY, RECENT, WEEKS
 
 # One hour at a time: DuckDB skips all other blocks by a constant.
 SUM_OF_HOUR: Final = """
@@ -50,9 +50,9 @@ def cluster_usual(database: Database, *, now: datetime, signals: list[str]) -> p
     """CLUSTER_USUAL of these signals at this hour."""
     hour = now.replace(minute=0, second=0, microsecond=0)
     hours = [
-        hour - timedelta(weeks=week) + timedelta(hours=around)
+        hour - timedelta(weeks=week) + around
         for week in range(1, WEEKS + 1)
-        for around in HOURS_AROUND
+        for around in (-AROUND, timedelta(0), AROUND)
     ]
     past = pl.concat(
         read_frame(database, SUM_OF_HOUR, {"hour": each, "signals": signals}, schema=_TOTALS)

@@ -8,21 +8,27 @@ from typing import Final
 from storage.backtests import Ask
 from storage.literals import literal
 
-USUAL_DEMAND: Final = """
-    select median(mean) as usual
-    from demand_5m
-    where signal = {signal}
-      and tenant = {tenant}
-      and "at" >= make_timestamptz({since})
-      and "at" < time_bucket(interval '5 minutes', make_timestamptz({now}))
+DEMAND_OF_OTHERS: Final = """
+    select sum(usual) as usual from (
+        select median(mean) as usual
+        from demand_5m
+        where signal = {signal}
+          and tenant <> {tenant}
+          and "at" >= make_timestamptz({since})
+          and "at" < time_bucket(interval '5 minutes', make_timestamptz({now}))
+        group by tenant
+    )
 """
 
 
-def usual_demand(
+def demand_of_others(
     ask: Ask, *, tenant: str, signal: str, window: timedelta, now: datetime
 ) -> float | None:
-    """What is usual for the tenant: the median of the window's 5-minute means; None: unknown."""
-    sql = USUAL_DEMAND.format(
+    """What all other tenants usually ask for: the sum of their medians of the window's means.
+
+    None where nothing was measured of anybody else.
+    """
+    sql = DEMAND_OF_OTHERS.format(
         signal=literal(signal),
         tenant=literal(tenant),
         since=_micros(now - window),

@@ -12,7 +12,7 @@ import typer
 from deployments.commands.options import ConfigOption, OutputOption, say, settings_of
 from deployments.output import Column, Format, show
 from deployments.unknown import refuse_unknown
-from policy.drill import Rehearsal
+from policy.drill import Kind, Rehearsal
 from policy.drill_words import clock, figures_of
 from policy.settings import parse_duration
 from storage import reading
@@ -33,6 +33,12 @@ TenantOption = Annotated[
 FactorOption = Annotated[
     float, typer.Option("--factor", help="How many times its usual it asks for.")
 ]
+KindOption = Annotated[
+    Kind,
+    typer.Option(
+        "--kind", help="Of what: samples, or series that are so many times as many in five minutes."
+    ),
+]
 ForOption = Annotated[
     str, typer.Option("--for", metavar="LENGTH", help="How long the blast lasts, like 5m.")
 ]
@@ -42,6 +48,7 @@ def drill(
     tenant: TenantOption,
     factor: FactorOption = 10.0,
     lasting: ForOption = "5m",
+    kind: KindOption = "samples",
     config: ConfigOption = None,
     output: OutputOption = Format.TABLE,
 ) -> None:
@@ -64,6 +71,7 @@ def drill(
         factor=factor,
         lasts=lasts,
         now=datetime.now(UTC),
+        kind=kind,
     )
     timeline = timeline_of(found)
     shown = timeline.with_columns(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
@@ -13,6 +14,7 @@ import pytest
 from flows.drill import drill, report
 from flows.optimize import optimize
 from flows.protect import protect
+from policy.breaker_caps import SERIES_MARGIN
 from policy.errors import ConfigError
 from policy.settings import parse_settings
 from storage.database import read_frame
@@ -73,11 +75,35 @@ async def test_a_drill_starts_from_the_usual_demand_and_the_limits_in_force(
     assert "nothing was changed" in markdown
 
 
+async def test_a_drill_tells_what_it_goes_by_and_how_large_the_tenant_is(
+    new_world: NewWorld,
+) -> None:
+    """Of two weeks only one is whole at this hour: too few to go by."""
+    world = new_world()
+    await world.run(optimize)
+
+    begins = rehearsal(world).timeline[0].words
+
+    assert re.search(r"20 . its usual [\d,]+/s of its last hours, [1-9]\d? % of the", begins)
+
+
+async def test_an_explosion_of_series_is_told_by_what_is_in_memory(new_world: NewWorld) -> None:
+    world = new_world()
+    await world.run(optimize)
+
+    found = rehearsal(world, kind="series")
+
+    assert found.fair_share == pytest.approx(30_000 * 1.25)
+    assert found.detected_after == timedelta(seconds=15)
+    assert found.lowest == pytest.approx(30_000 * SERIES_MARGIN)
+
+
 @pytest.mark.parametrize(
     ("given", "problem"),
     [
         ({"tenant": "nobody"}, "what is usual for 'nobody' is not known"),
         ({"factor": 1.0}, "a factor of 1 is no blast"),
+        ({"kind": "queries"}, "a drill is of samples or series, not of 'queries'"),
         ({"lasts": timedelta(0)}, "a drill lasts longer than nothing"),
         ({"lasts": timedelta(days=1)}, "no longer than two hours"),
     ],

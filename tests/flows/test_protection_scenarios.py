@@ -24,6 +24,21 @@ async def test_a_blast_is_detected_and_let_go_and_costs_no_other_tenant_a_sample
 
 
 @pytest.mark.timeout(180)
+@pytest.mark.parametrize("name", ["series explosion", "query flood", "blast in growth"])
+async def test_whatever_a_tenant_has_too_much_of_is_held_to_its_fair_share_and_let_go(
+    tmp_path: Path, name: str
+) -> None:
+    found = await run(SCENARIOS[name], folder=tmp_path)
+
+    assert found.detected is not None
+    assert found.capped is not None
+    assert found.detected <= found.capped <= 60
+    assert found.collateral == 0
+    assert found.held_calm == set()
+    assert found.recovered is not None
+
+
+@pytest.mark.timeout(180)
 async def test_a_crash_of_an_ingester_loses_nothing_and_holds_nobody(tmp_path: Path) -> None:
     found = await run(SCENARIOS["ingester crash"], folder=tmp_path)
 

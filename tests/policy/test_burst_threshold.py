@@ -9,11 +9,12 @@ import polars as pl
 import pytest
 
 from policy.burst_threshold import BURST_FACTOR, within_burst
-from policy.detection import THRESHOLDS, USUAL, detect
+from policy.detection import THRESHOLDS, detect
 from policy.frames import LIMITS, SAMPLES
 from policy.settings import Settings, parse_settings
 from policy.signals import INGESTION_BURST_SIZE, INGESTION_RATE, SAMPLES_ASKED
 from policy.thresholds import from_limits, sensitivity
+from policy.usual import USUAL
 from simulator.limiter import Limiter, Rate
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -74,6 +75,9 @@ def test_the_multiplier_decides_whether_a_look_is_too_much() -> None:
                 "mid": log(5_000),
                 "spread": 0.0,
                 "points": 12,
+                "lift": 1.0,
+                "near": 6_000.0,
+                "crest": 1.0,
                 "recent": 5_000.0,
                 "peak": 6_000.0,
             }

@@ -767,3 +767,44 @@ def test_without_the_family_that_matters_the_rest_does_not_pass_for_the_demand()
     assert values(found, "ingestion_rate") == {}
     assert values(found, "request_rate") == {}
     assert values(found, signals.DISCARDED_REQUESTS) == {"a": 1.0}
+
+
+def created(*values: float, started: float | None = None) -> str:
+    """The page of an ingester on which tenants a, b ... have created so many series."""
+    lines = [
+        f'{CREATED}{{user="{tenant}"}} {value:g}'
+        for tenant, value in zip("ab", values, strict=False)
+    ]
+    age = [] if started is None else [f"process_start_time_seconds {started}"]
+    return page(*lines, *age)
+
+
+def new_series(before: str, after: str) -> dict[str, float]:
+    current, previous = two_scrapes({"ingester-0": before}, {"ingester-0": after})
+    return values(demand(current, previous), signals.SERIES_CREATED_RATE)
+
+
+def test_who_creates_no_series_is_told_as_such() -> None:
+    assert new_series(created(100, 100), created(100, 400)) == {"a": 0.0, "b": 300 / SECONDS}
+
+
+def test_series_that_an_ingester_reads_from_its_log_are_not_new() -> None:
+    """It had just started: a tenant's counter appears with all its series, or begins again."""
+    young = NOON.timestamp() - 60
+
+    replaying = new_series(created(5_000, started=young), created(900, 700, started=young))
+
+    assert replaying == {}
+    assert new_series(created(900, 700, started=young), created(930, 700, started=young)) == {
+        "a": 30 / SECONDS,
+        "b": 0.0,
+    }
+
+
+def test_the_first_series_of_a_tenant_on_an_ingester_that_has_long_run_are_new() -> None:
+    old = NOON.timestamp() - 86_400
+
+    assert new_series(created(100, started=old), created(100, 600, started=old)) == {
+        "a": 0.0,
+        "b": 600 / SECONDS,
+    }

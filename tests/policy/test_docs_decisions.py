@@ -7,7 +7,7 @@ from pathlib import Path
 
 import polars as pl
 
-from policy.detection import USUAL, detect
+from policy.detection import detect
 from policy.evidence import Evidence
 from policy.explain import decision_lines, explain, lines
 from policy.figures import TIMES
@@ -21,6 +21,7 @@ from policy.signals import INGESTION_RATE, SAMPLES_ASKED
 from policy.stack import STACK
 from policy.thresholds import from_limits, sensitivity
 from policy.tuned import rules_of
+from policy.usual import USUAL
 from tests.policy.estimated import NOON, estimated, estimates
 
 PAGE = (Path(__file__).parents[2] / "docs" / "limits-and-decisions.md").read_text(encoding="utf-8")

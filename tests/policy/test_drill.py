@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import polars as pl
 import pytest
 
-from policy.breaker_caps import USUAL_MARGIN
+from policy.breaker_caps import SERIES_MARGIN, USUAL_MARGIN
 from policy.drill import Blast, Look, Pace, Protection, Rehearsal, rehearse
 from policy.drill_protection import breaker_of
 from policy.drill_words import clock, figures_of
 from policy.frames import LAYERS, LIMITS
 from policy.layers import Bounds
 from policy.settings import Settings, parse_settings
+from policy.signals import SAMPLES_ASKED, SERIES, SERIES_CREATED_RATE
+from policy.usual import USUAL
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 RATE, BURST = "ingestion_rate", "ingestion_burst_size"
@@ -48,9 +52,11 @@ def clamping(*, at: float, hold: timedelta = timedelta(minutes=5)) -> Protection
     return protect
 
 
-def rehearsed(protection: Protection, *, own: pl.DataFrame | None = None) -> Rehearsal:
+def rehearsed(
+    protection: Protection, *, own: pl.DataFrame | None = None, blast: Blast = BLAST
+) -> Rehearsal:
     return rehearse(
-        BLAST,
+        blast,
         limits=limits() if own is None else own,
         protection=protection,
         pace=PACE,
@@ -133,7 +139,8 @@ def test_the_breaker_of_the_settings_is_the_one_that_protect_asks() -> None:
     assert found.timeline[1].words.startswith("breaker open: 10,000/s asked for")
     # A tenth of the limit is below what it usually needs; that and a quarter is left.
     assert found.lowest is not None
-    assert found.lowest / (BLAST.usual * USUAL_MARGIN) == pytest.approx(1.025, abs=0.025)  # rounded
+    assert found.lowest == pytest.approx(BLAST.usual * USUAL_MARGIN, rel=0.01)  # rounded up
+    assert found.lowest >= BLAST.usual * USUAL_MARGIN
     assert found.recovered_after is not None
 
 
@@ -162,3 +169,53 @@ def test_what_is_still_held_for_long_enough_is_not_said_again() -> None:
 @pytest.mark.parametrize(("seconds", "told"), [(0, "0:00"), (75, "1:15"), (3_600, "60:00")])
 def test_a_moment_is_told_in_minutes_and_seconds(seconds: int, told: str) -> None:
     assert clock(timedelta(seconds=seconds)) == told
+
+
+def normal(signal: str, **known: float) -> dict[str, object]:
+    return {"tenant": "acme", "signal": signal, **known}
+
+
+def test_a_drill_goes_by_past_weeks_where_they_are_known() -> None:
+    """Twice the usual is a blast for who has always been steady, and none for who is young."""
+    weeks = normal(SAMPLES_ASKED, mid=math.log(1_000), spread=0.01, points=12, near=1_050.0)
+    seasoned = breaker_of(Settings(), usual=pl.DataFrame([weeks], schema=USUAL))
+    double = replace(BLAST, usual=2_000.0, factor=2.0)
+    own = limits(rate=5_000.0)
+
+    assert rehearsed(breaker_of(Settings()), own=own, blast=double).detected_after is None
+    assert rehearsed(seasoned, own=own, blast=double).detected_after is not None
+
+
+def test_what_is_too_small_a_share_of_the_cluster_is_not_told_below_its_limit() -> None:
+    alone, among = (
+        rehearsed(breaker_of(Settings(), others=others), own=limits(rate=50_000.0))
+        for others in (None, 10.0**6)
+    )
+
+    assert alone.detected_after is not None
+    assert among.detected_after is None
+
+
+def test_an_explosion_of_series_is_rehearsed_too() -> None:
+    """Twenty times its 30,000 series in five minutes, of a tenant that usually creates none."""
+    usual = [
+        normal(SERIES_CREATED_RATE, recent=0.0, peak=0.0),
+        normal(SERIES, recent=30_000.0, peak=30_000.0),
+    ]
+    blast = replace(BLAST, usual=30_000.0, factor=20.0, kind="series", lasts=timedelta(minutes=10))
+    own = pl.DataFrame([("acme", SERIES, 150_000.0)], schema=LIMITS, orient="row")
+    breaker = breaker_of(Settings(), usual=pl.DataFrame(usual, schema=USUAL))
+
+    held, free = (
+        rehearsed(protection, own=own, blast=blast)
+        for protection in (breaker, lambda look: look.known)
+    )
+
+    assert free.admitted_above == 150_000 - 30_000 * 1.25
+    assert held.detected_after == timedelta(seconds=15)
+    assert held.lowest == pytest.approx(30_000 * SERIES_MARGIN)
+    assert held.capped_after is not None
+    loaded_by = held.capped_after.total_seconds() * blast.asked
+    assert held.admitted_above == pytest.approx(30_000 + loaded_by - held.fair_share)
+    assert held.recovered_after is not None
+    assert dict(figures_of(held))["lowest limit in force"] == "33,000 series"
