@@ -48,12 +48,14 @@ class Loop:
     Attributes:
         folder: for the history and the runtime files.
         headroom, smallest: how the cluster is sized, as `simulator.Plan` has it.
+        protected: breakers and emergency levels are on, as they are by default.
         now: Unix seconds.
     """
 
     folder: Path
     headroom: float = HEADROOM
     smallest: Size = SMALL
+    protected: bool = True
     now: float = NOON
     cluster: Cluster = field(init=False)
     runtime: Runtime = field(init=False)
@@ -71,12 +73,15 @@ class Loop:
 
     def settings(self) -> Settings:
         """The defaults, in production, on the simulated Mimir."""
+        switches = {"enabled": self.protected}
         return parse_settings(
             {
                 "mode": "prod",
                 "mimir": {"endpoints": list(endpoints(self._port))},
                 "publish": {"file": {"path": str(self.file)}},
                 "storage": {"url": str(self.folder / "history.duckdb")},
+                "circuitBreaker": switches,
+                "emergency": switches,
             }
         )
 

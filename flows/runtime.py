@@ -79,6 +79,7 @@ class Memory:
         weekly: what these hours were in past weeks, and the number of the hour it was asked for in.
         thresholds: of the breakers, and when they were adapted.
         held: the tenants that the breaker held in the newest look; None before the first one.
+        needs: what each tenant usually needs, and the emergency and hour it was asked for in.
         capped: when the emergency last capped each tenant.
         mirrored: when the ConfigMap of the audit was last tried, and the state that it then had.
         settings: those of the newest look, and what was wrong with a change of them.
@@ -106,6 +107,7 @@ class Memory:
     drift: str | None = None
     not_before: datetime | None = None
     held: frozenset[str] | None = None
+    needs: tuple[tuple[datetime, int], pl.DataFrame] | None = None
     capped: dict[str, datetime] = field(default_factory=dict)
     mirrored: tuple[datetime, tuple[object, ...]] | None = None
     settings: tuple[Settings, str | None] | None = None
