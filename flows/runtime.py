@@ -50,6 +50,15 @@ class InForce:
     found: dict[tuple[object, ...], pl.DataFrame] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class PodsSeen:
+    """What Kubernetes told of the pods: CONTAINERS_SEEN of late, and RESOURCES by the newest."""
+
+    at: datetime
+    containers: pl.DataFrame
+    resources: pl.DataFrame
+
+
 @dataclass(slots=True)
 class Memory:
     """What outlives a run but not the process.
@@ -79,6 +88,7 @@ class Memory:
         weekly: what these hours were in past weeks, and the number of the hour it was asked for in.
         thresholds: of the breakers, and when they were adapted.
         held: the tenants that the breaker held in the newest look; None before the first one.
+        pods: what Kubernetes told of Mimir's pods.
         needs: what each tenant usually needs, and the emergency and hour it was asked for in.
         capped: when the emergency last capped each tenant.
         mirrored: when the ConfigMap of the audit was last tried, and the state that it then had.
@@ -107,6 +117,7 @@ class Memory:
     drift: str | None = None
     not_before: datetime | None = None
     held: frozenset[str] | None = None
+    pods: PodsSeen | None = None
     needs: tuple[tuple[datetime, int], pl.DataFrame] | None = None
     capped: dict[str, datetime] = field(default_factory=dict)
     mirrored: tuple[datetime, tuple[object, ...]] | None = None
