@@ -31,7 +31,8 @@ SECOND = timedelta(seconds=1)
 DAY = timedelta(days=1)
 PLENTY = Kept(entries=10**9, bytes=10**12)
 BEFORE_AUDIT = """
-    drop table emergency; drop view v_breakers; drop view v_breaker_turns; drop table breakers;
+    drop view v_emergency; drop table emergency;
+    drop view v_breakers; drop view v_breaker_turns; drop table breakers;
     drop table breaker_turns; drop table breaker_switches; drop table breaker_thresholds;
     drop view v_holds; drop table holds; drop table pauses; drop table writer_epochs;
     drop table history_identity;

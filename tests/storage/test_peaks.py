@@ -310,7 +310,8 @@ def test_imported_hours_make_days_as_measured_ones_do(database: Database, now: d
 
 
 BEFORE_PEAKS = """
-    drop table emergency; drop view v_breakers; drop view v_breaker_turns; drop table breakers;
+    drop view v_emergency; drop table emergency;
+    drop view v_breakers; drop view v_breaker_turns; drop table breakers;
     drop table breaker_turns; drop table breaker_switches; drop table breaker_thresholds;
     drop view v_holds; drop table holds; drop table pauses; drop table writer_epochs;
     drop table history_identity;
