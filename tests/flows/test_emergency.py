@@ -239,6 +239,70 @@ async def test_full_memory_is_panic_that_is_told_once_and_counted(new_world: New
     assert by["bursty-1", "max_queriers_per_tenant"]["value"] == 1
 
 
+@pytest.mark.parametrize("first", ["blast", "emergency"])
+async def test_of_a_blast_and_an_emergency_the_lower_cap_holds_and_both_end(
+    new_world: NewWorld, first: str
+) -> None:
+    world = await settled(new_world, overloaded(most=1e9))
+    before = world.loaded("steady-1")
+    for number in range(4):
+        if number == (0 if first == "blast" else 2):
+            world.cluster.blast("steady-1", factor=10, seconds=90)
+        if number == (2 if first == "blast" else 0):
+            world.tree = overloaded()
+        await world.run(protect, after=INTERVAL)
+    await world.run(protect, after=INTERVAL)
+
+    caps = [
+        world.layer(name).filter(tenant="steady-1", limit=RATE)["value"].item()
+        for name in ("breaker", "emergency")
+    ]
+    assert world.loaded("steady-1") == min(caps)
+
+    world.tree = overloaded(most=1e9)
+    for _ in range(40):
+        await world.run(protect, after=INTERVAL)
+    assert world.layer("breaker").is_empty()
+    assert world.layer("emergency").is_empty()
+    assert world.loaded("steady-1") == before
+
+
+async def test_panic_that_lasts_under_its_caps_goes_below_what_is_needed_once_mimir_has_them(
+    new_world: NewWorld,
+) -> None:
+    """
+    What the simulated processes use of their CPU is panic by these settings, whatever is cut.
+    """
+    panic = {"cpuThreshold": 3, "cpuFor": "0s", "actions": ["reduce_limits", "throttle_ingestion"]}
+    levels = {"warningThreshold": 1, "emergencyThreshold": 2, "panicThreshold": 3}
+    tree = {
+        "mode": "prod",
+        "emergency": {
+            **levels,
+            "panicMode": panic,
+            "recovery": {"cpuThreshold": 1, "memoryThreshold": 1},
+        },
+    }
+    world = await settled(new_world, overloaded(most=1e9))
+    world.tree = tree
+    await world.run(protect, after=INTERVAL)
+    at_first = world.layer("emergency")
+
+    for _ in range(8):
+        await world.run(protect, after=INTERVAL)
+
+    def taken(layer: pl.DataFrame) -> set[float]:
+        of_need = layer.filter(limit=RATE)["evidence"].str.json_path_match("$.taken")
+        return set(of_need.cast(pl.Float64))
+
+    assert taken(at_first) == {0.0}
+    assert taken(world.layer("emergency")) == {20.0}
+    assert actions(world) == ["emergency_raised", "emergency_squeezed"]
+    lower = world.layer("emergency").join(at_first, on=["tenant", "limit"])
+    assert (lower["value"] <= lower["value_right"]).all()
+    assert (lower["value"] < lower["value_right"]).any()
+
+
 async def test_a_process_that_exposes_no_profile_is_asked_once_in_ten_minutes_and_told_once(
     new_world: NewWorld, caplog: pytest.LogCaptureFixture
 ) -> None:
