@@ -97,6 +97,11 @@ class _PodList(_Part):
 )
 @threaded
 def list_pods(settings: Settings, *, clock: Callable[[], datetime]) -> PodList:
+    """The containers in the namespace of Mimir, as a step of a flow."""
+    return pod_list(settings, clock=clock)
+
+
+def pod_list(settings: Settings, *, clock: Callable[[], datetime]) -> PodList:
     """The containers in the namespace of Mimir, as the API server's cache knows them.
 
     Args:
