@@ -176,7 +176,7 @@ def _caps(
     ground = Ground(
         base=pl.concat([remembered, fresh]),
         critical=critical,
-        needs=_needs(runtime, begun=state.begun or now),
+        needs=_needs(runtime, begun=state.begun or state.since or now),
         requests=requests.group_by("tenant").agg(request=pl.col("value").max()),
         spoken=layers.filter(pl.col("layer").is_in(LAST_WORDS)).select("tenant", "limit").unique(),
         queries=sorted({*QUERIES} & known_to_all(runtime.memory.versions, catalogue=catalogue)),

@@ -21,19 +21,26 @@ from policy.emergency.words import action_words
 from policy.figures import grouped
 from policy.frames import LAYERS, LIMITS, UTC_TIME, empty
 from policy.layers import Bounds, bounded
-from policy.signals import INGESTION_BURST_SIZE, INGESTION_RATE, SERIES
+from policy.signals import (
+    INGESTION_BURST_SIZE,
+    INGESTION_RATE,
+    REQUEST_BURST_SIZE,
+    REQUEST_RATE,
+    SERIES,
+)
 
 LAYER: Final = "emergency"
 INGESTION: Final = (INGESTION_RATE, INGESTION_BURST_SIZE)
 REDUCED: Final = (
     *INGESTION,
-    "request_rate",
-    "request_burst_size",
+    REQUEST_RATE,
+    REQUEST_BURST_SIZE,
     SERIES,
     "max_global_metadata_per_user",
 )
 """What `reduce_limits` cuts: limits on what a tenant sends. To cut those on rules, alerts or
 silences refuses people's work and frees nothing."""
+BURST_OF: Final = {INGESTION_RATE: INGESTION_BURST_SIZE, REQUEST_RATE: REQUEST_BURST_SIZE}
 QUERIES: Final = ("max_queriers_per_tenant", "max_query_parallelism")
 _ONE: Final = 1.0
 _REQUESTS: Final = 4.0  # a burst lets the mean request in, and one that is four times as large
@@ -122,18 +129,22 @@ def _shares(state: State, ground: Ground) -> pl.DataFrame:
     cuts = _floored(_cuts(base, state, critical=ground.critical), state, ground)
     least = pl.max_horizontal("share", "floor")
     others = (
-        cuts.filter(pl.col("limit") != INGESTION_BURST_SIZE)
+        cuts.filter(~pl.col("limit").is_in(list(BURST_OF.values())))
         .with_columns(value=_whole(least, bounds=ground.bounds))
         .filter((pl.col("cut") > 0) & (pl.col("value") < pl.col("base")))
     )
     # A burst below its rate is refused by Mimir's file as a whole: it follows a capped rate.
-    rates = others.filter(limit=INGESTION_RATE).select("tenant", rate="value")
+    rates = others.filter(pl.col("limit").is_in(list(BURST_OF))).select(
+        "tenant", limit=pl.col("limit").replace(BURST_OF), rate="value"
+    )
+    of_samples = pl.col("limit") == INGESTION_BURST_SIZE
+    requests = pl.when(of_samples).then(pl.col("request") * _REQUESTS)
     bursts = (
-        cuts.filter(limit=INGESTION_BURST_SIZE)
-        .join(rates, on="tenant")
+        cuts.join(rates, on=_KEYS)
         .join(ground.requests, on="tenant", how="left")
-        .with_columns(least=pl.max_horizontal(least, "rate", pl.col("request") * _REQUESTS))
-        .with_columns(value=_whole(pl.col("least"), bounds=ground.bounds))
+        .with_columns(
+            value=_whole(pl.max_horizontal(least, "rate", requests), bounds=ground.bounds)
+        )
         .with_columns(value=pl.max_horizontal("value", "rate"))
         .filter(pl.col("value") < pl.col("base"))
     )

@@ -191,6 +191,14 @@ def test_a_burst_lets_in_four_mean_requests() -> None:
     assert found["beta", BURST] == 6_000
 
 
+def test_a_burst_of_requests_is_not_below_their_rate() -> None:
+    base = [("acme", "request_rate", 100.0), ("acme", "request_burst_size", 120.0)]
+
+    found = caps(state(reduce_limits=50.0), ground(*base, needs=[("acme", "request_rate", 80.0)]))
+
+    assert found == {("acme", "request_rate"): 80.0, ("acme", "request_burst_size"): 80.0}
+
+
 def test_the_hard_minimum_holds_and_is_told() -> None:
     found = caps(state(circuit_breaker=90.0), ground(*BASE, minimum={RATE: 900.0}))
 
