@@ -50,6 +50,7 @@ class Loop:
         folder: for the history and the runtime files.
         headroom, smallest: how the cluster is sized, as `simulator.Plan` has it.
         coarse_days: of the past by the hour, before two days by five minutes.
+        protected: breakers and emergency levels are on, as they are by default.
         now: Unix seconds.
     """
 
@@ -57,6 +58,7 @@ class Loop:
     headroom: float = HEADROOM
     smallest: Size = SMALL
     coarse_days: int = COARSE_DAYS
+    protected: bool = True
     now: float = NOON
     cluster: Cluster = field(init=False)
     runtime: Runtime = field(init=False)
@@ -74,12 +76,15 @@ class Loop:
 
     def settings(self) -> Settings:
         """The defaults, in production, on the simulated Mimir."""
+        switches = {"enabled": self.protected}
         return parse_settings(
             {
                 "mode": "prod",
                 "mimir": {"endpoints": list(endpoints(self._port))},
                 "publish": {"file": {"path": str(self.file)}},
                 "storage": {"url": str(self.folder / "history.duckdb")},
+                "circuitBreaker": switches,
+                "emergency": switches,
             }
         )
 

@@ -1,15 +1,17 @@
 """How well protection protects, in closed loop and accelerated: one table.
 
-    python -m benchmarks.protection [SCENARIO ...]
+    python -m benchmarks.protection [--without] [SCENARIO ...]
 
 Each scenario is a cluster of nine tenants with its own history, the real flows over it (`protect`
-every 15 s of its time, `optimize` every 5 min), and waves of demand. The columns:
+every 15 s of its time, `optimize` every 5 min), and waves of demand. With `--without` each runs
+once more with breakers and emergency levels off, to see what they gain. The columns:
 
     detected    from the first sample of the wave to the look that tells of it
     capped      until every process has loaded a limit that is no higher than the fair share
     above       what was let in above the fair share: samples, or series of an explosion, or queries
-    collateral  samples of tenants that sent their usual, lost to any limit or to want of CPU; in a
-                flood of queries, their queries that found no place
+    refused     samples of tenants that sent their usual, lost to any limit of theirs; in a flood of
+                queries, their queries that found no place
+    overload    samples of the same, lost to want of CPU or of processes
     recovered   from the last sample of the last wave until no cap is left, at any process
 
 The fair share of a tenant is the most that it asks for around this hour, without the wave, and the
@@ -43,6 +45,7 @@ FEW_DAYS: Final = 12  # by the hour, and two by five minutes: two weeks
 RATE, SERIES = "ingestion_rate", "max_global_series_per_user"
 QUERIERS, FEWEST = "max_queriers_per_tenant", 1.0
 NOBODY: Final = "-"
+WITHOUT: Final = "--without"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,13 +66,14 @@ class Wave:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scenario:
-    """What happens to the cluster."""
+    """What happens to the cluster, and for how many seconds after it a recovery is waited for."""
 
     waves: tuple[Wave, ...] = ()
     crash: str | None = None
     headroom: float = HEADROOM
     smallest: Size = SMALL
     coarse_days: int = COARSE_DAYS
+    horizon: float = HORIZON_SECONDS
 
     @property
     def ends(self) -> float:
@@ -86,9 +90,15 @@ class Measured:
     above_samples: float = 0.0
     above_series: float = 0.0
     above_queries: float = 0.0
-    collateral: float = 0.0
+    refused: float = 0.0
+    overload: float = 0.0
     recovered: float | None = None
     held_calm: set[str] = field(default_factory=set)
+
+    @property
+    def collateral(self) -> float:
+        """Samples of calm tenants that were lost, by whatever."""
+        return self.refused + self.overload
 
 
 def every(tenant: str, *, factor: float, on: float, off: float, times: int) -> tuple[Wave, ...]:
@@ -126,6 +136,8 @@ SCENARIOS: Final = {
         ),
         headroom=1.5,
         smallest=Size(1, GIB),
+        # Series stay in memory until the head was compacted twice.
+        horizon=6 * 60 * MINUTE,
     ),
     "ingester crash": Scenario(crash="ingester-1"),
     "second wave": Scenario(
@@ -137,13 +149,14 @@ SCENARIOS: Final = {
 }
 
 
-async def run(scenario: Scenario, *, folder: Path) -> Measured:
-    """Live through a scenario."""
+async def run(scenario: Scenario, *, folder: Path, protected: bool = True) -> Measured:
+    """Live through a scenario, with breakers and emergency levels or without."""
     loop = Loop(
         folder=folder,
         headroom=scenario.headroom,
         smallest=scenario.smallest,
         coarse_days=scenario.coarse_days,
+        protected=protected,
     )
     with loop.running():
         await loop.warm_up()
@@ -154,8 +167,8 @@ async def _measure(scenario: Scenario, loop: Loop) -> Measured:
     found, began = Measured(), loop.now
     sending = {wave.tenant for wave in scenario.waves}
     calm = [name for name in loop.cluster.accounts if name not in sending]
-    lost = _queries_lost if _kinds(scenario) == {"queries"} else _lost
-    before = {name: lost(loop, name) for name in calm}
+    of_queries = _kinds(scenario) == {"queries"}
+    refused, overload = _lost(loop, calm, queries=of_queries)
     fair = {
         name: fair_share(_tenant(loop, name), now=began, began=loop.cluster.started_at)
         for name in sending
@@ -166,7 +179,7 @@ async def _measure(scenario: Scenario, loop: Loop) -> Measured:
         loop.cluster.inject(Fault(process=scenario.crash, kind="crash"))
     ahead = sorted(scenario.waves, key=lambda wave: wave.begins)
     quiet = 0
-    while loop.now - began < scenario.ends + HORIZON_SECONDS and quiet < QUIET_LOOKS:
+    while loop.now - began < scenario.ends + scenario.horizon and quiet < QUIET_LOOKS:
         while ahead and ahead[0].begins <= loop.now - began:
             _begin(ahead.pop(0), loop)
         await loop.look()
@@ -192,7 +205,8 @@ async def _measure(scenario: Scenario, loop: Loop) -> Measured:
             found.recovered = None
         elif found.recovered is None:
             found.recovered = since - scenario.ends
-    found.collateral = sum(lost(loop, name) - before[name] for name in calm)
+    now_refused, now_overload = _lost(loop, calm, queries=of_queries)
+    found.refused, found.overload = now_refused - refused, now_overload - overload
     found.above_series = sum(
         max(0.0, _most_series(loop, name) - share.series) for name, share in fair.items()
     )
@@ -226,9 +240,11 @@ def _queries_lost(loop: Loop, name: str) -> float:
     return loop.account(name).queries_refused
 
 
-def _lost(loop: Loop, name: str) -> float:
-    account = loop.account(name)
-    return account.limited + account.overloaded
+def _lost(loop: Loop, names: Sequence[str], *, queries: bool) -> tuple[float, float]:
+    """What these tenants lost until now: samples, or queries, to their limits; and to overload."""
+    accounts = [loop.account(name) for name in names]
+    limited = sum(one.queries_refused if queries else one.limited for one in accounts)
+    return limited, sum(one.overloaded for one in accounts)
 
 
 def _most_series(loop: Loop, name: str) -> float:
@@ -239,23 +255,24 @@ def _tenant(loop: Loop, name: str) -> Tenant:
     return next(one for one in loop.cluster.plan.tenants if one.name == name)
 
 
-def row(name: str, found: Measured) -> str:
+def row(name: str, found: Measured, *, protected: bool = True) -> str:
     """The line of the table."""
     scenario = SCENARIOS[name]
-    kinds, lost = _kinds(scenario), f"{found.collateral:,.0f}"
+    kinds, refused = _kinds(scenario), f"{found.refused:,.0f}"
     above = f"{found.above_samples:,.0f}"
     if "series" in kinds:
         above = f"{found.above_series:,.0f} series"
     if "queries" in kinds:
-        above, lost = f"{found.above_queries:,.0f} queries", f"{lost} queries"
+        above, refused = f"{found.above_queries:,.0f} queries", f"{refused} queries"
     calls = bool(scenario.waves)
     cells = [
-        name,
-        _seconds(found.detected) if calls else NOBODY,
-        _seconds(found.capped) if calls else NOBODY,
+        name if protected else f"{name}, without",
+        _seconds(found.detected) if calls and protected else NOBODY,
+        _seconds(found.capped) if calls and protected else NOBODY,
         above if calls else NOBODY,
-        lost,
-        _seconds(found.recovered),
+        refused,
+        f"{found.overload:,.0f}",
+        _seconds(found.recovered) if protected else NOBODY,
     ]
     return f"| {' | '.join(cells)} |"
 
@@ -264,19 +281,23 @@ def _seconds(length: float | None) -> str:
     return "never" if length is None else f"{figure(length)} s"
 
 
-def scenario_row(name: str) -> str:
+def scenario_row(name: str, protected: bool) -> str:  # noqa: FBT001 - map passes by position
     """Run one scenario in this process; its line."""
     with tempfile.TemporaryDirectory() as folder:
-        return row(name, asyncio.run(run(SCENARIOS[name], folder=Path(folder))))
+        found = asyncio.run(run(SCENARIOS[name], folder=Path(folder), protected=protected))
+        return row(name, found, protected=protected)
 
 
-def main(names: Sequence[str]) -> None:
+def main(arguments: Sequence[str]) -> None:
+    names = [name for name in arguments if name != WITHOUT]
     if strange := [name for name in names if name not in SCENARIOS]:
         sys.exit(f"no scenario {strange[0]!r}; there are: {', '.join(SCENARIOS)}")
-    print("| scenario | detected | capped | above | collateral | recovered |")
-    print("| --- | ---: | ---: | ---: | ---: | ---: |", flush=True)
+    kinds = (True, False) if WITHOUT in arguments else (True,)
+    runs = [(name, protected) for name in names or SCENARIOS for protected in kinds]
+    print("| scenario | detected | capped | above | refused | overload | recovered |")
+    print("| --- | ---: | ---: | ---: | ---: | ---: | ---: |", flush=True)
     with ProcessPoolExecutor(CORES, mp_context=get_context("spawn")) as pool:
-        for line in pool.map(scenario_row, names or SCENARIOS):
+        for line in pool.map(scenario_row, *zip(*runs, strict=True)):
             print(line, flush=True)
 
 

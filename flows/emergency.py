@@ -13,7 +13,7 @@ from typing import Final
 import polars as pl
 
 from flows.auditing import allowed, note
-from flows.in_force import operator_limits
+from flows.in_force import limits_of, operator_limits
 from flows.runtime import Run, Runtime
 from policy.effective import beneath, overlaid
 from policy.emergency.caps import (
@@ -26,6 +26,7 @@ from policy.emergency.caps import (
     same,
 )
 from policy.emergency.machine import Advanced, advance
+from policy.emergency.needs import needs
 from policy.emergency.readings import look_of, worst
 from policy.emergency.rules import Terms, rank, terms_of
 from policy.emergency.state import State, as_json, from_json
@@ -34,13 +35,14 @@ from policy.frames import LAYERS, LIMITS, empty
 from policy.layers import LAST_WORDS, Bounds, compose
 from policy.scrape import Scrape
 from policy.settings import Settings
-from policy.signals import DISCARD_SIGNALS, SAMPLES_ASKED, SAMPLES_PER_REQUEST
+from policy.signals import DISCARD_SIGNALS, SAMPLES_PER_REQUEST
 from policy.tenancy import in_scope
 from policy.tuned import bounds_of, catalogue_of, tuned
 from policy.versions import known_to_all
 from storage.emergency import read_emergency
 from storage.layers import read_layers
-from storage.samples import baseline
+from storage.needs import usually
+from storage.revisions import newest_revision
 from tasks.emergency_entries import (
     emergency_switched_off,
     emergency_turned,
@@ -51,7 +53,7 @@ from tasks.record import record_emergency
 from tasks.say import say
 from tasks.tell import table
 
-USUAL_WINDOW: Final = timedelta(hours=6)
+HOUR: Final = timedelta(hours=1)
 LINGERS: Final = timedelta(minutes=3)
 _RECOVERY: Final = ("stepped", "stepped_back", "relapsed", "recovered")
 # The layers that a cap is a share of. What holds a blast comes and goes by itself.
@@ -107,9 +109,12 @@ async def see_emergency(
     before = State() if stored is None else from_json(stored)
     simulated = settings.mode != "prod"
     off = not rules.enabled
-    advanced = Advanced(state=State()) if off else advance(before, look, terms=terms)
-    state = advanced.state
     layers = read_layers(runtime.database, now=runtime.clock())
+    in_force = not simulated and before.level == "panic" and _in_force(runtime, layers=layers)
+    advanced = (
+        Advanced(state=State()) if off else advance(before, look, terms=terms, in_force=in_force)
+    )
+    state = advanced.state
     caps = (
         _caps(runtime, settings, state, samples=samples, layers=layers)
         if state.is_emergency
@@ -167,18 +172,40 @@ def _caps(
     fresh = _beneath(runtime, tenants=tenants, limits=wanted, layers=layers, bounds=bounds).join(
         remembered, on=["tenant", "limit"], how="anti"
     )
-    usual = baseline(runtime.database, now=now, window=USUAL_WINDOW, signal=SAMPLES_ASKED)
     requests = samples.filter(signal=SAMPLES_PER_REQUEST)
     ground = Ground(
         base=pl.concat([remembered, fresh]),
         critical=critical,
-        usual=usual.filter(pl.col("tenant").is_in(critical)),
+        needs=_needs(runtime, begun=state.begun or state.since or now),
         requests=requests.group_by("tenant").agg(request=pl.col("value").max()),
         spoken=layers.filter(pl.col("layer").is_in(LAST_WORDS)).select("tenant", "limit").unique(),
         queries=sorted({*QUERIES} & known_to_all(runtime.memory.versions, catalogue=catalogue)),
         bounds=bounds,
     )
     return emergency_layer(state, ground=ground, written_at=now)
+
+
+def _needs(runtime: Runtime, *, begun: datetime) -> pl.DataFrame:
+    """NEEDS, read once an hour of each emergency."""
+    now, memory = runtime.clock(), runtime.memory
+    asked = (begun, int(now.timestamp() // HOUR.total_seconds()))
+    if memory.needs is None or memory.needs[0] != asked:
+        memory.needs = (asked, needs(usually(runtime.database, begun=begun, now=now)))
+    return memory.needs[1]
+
+
+def _in_force(runtime: Runtime, *, layers: pl.DataFrame) -> bool:
+    """Whether every process has loaded what the layer says now."""
+    newest = newest_revision(runtime.database)
+    if newest is None or newest.outcome != "confirmed":
+        return False
+    caps = layers.filter(layer=LAYER).select("tenant", "limit", cap="value")
+    loaded = limits_of(runtime, caps["tenant"].unique(), caps["limit"].unique())
+    spoken = layers.filter(pl.col("layer").is_in(LAST_WORDS))
+    found = caps.join(spoken, on=["tenant", "limit"], how="anti").join(
+        loaded, on=["tenant", "limit"], how="left"
+    )
+    return bool((found["value"] <= found["cap"]).fill_null(value=False).all())
 
 
 def _beneath(

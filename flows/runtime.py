@@ -51,6 +51,15 @@ class InForce:
     found: dict[tuple[object, ...], pl.DataFrame] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class PodsSeen:
+    """What Kubernetes told of the pods: CONTAINERS_SEEN of late, and RESOURCES by the newest."""
+
+    at: datetime
+    containers: pl.DataFrame
+    resources: pl.DataFrame
+
+
 @dataclass(slots=True)
 class Memory:
     """What outlives a run but not the process.
@@ -85,6 +94,8 @@ class Memory:
         cluster_usual: what is usual of it, and the number of the hour it was asked for in.
         metrics_refused: when the metrics of a tenant were last not told.
         metrics_url: of the process that told metrics last.
+        pods: what Kubernetes told of Mimir's pods.
+        needs: what each tenant usually needs, and the emergency and hour it was asked for in.
         capped: when the emergency last capped each tenant.
         mirrored: when the ConfigMap of the audit was last tried, and the state that it then had.
         settings: those of the newest look, and what was wrong with a change of them.
@@ -117,6 +128,8 @@ class Memory:
     cluster_usual: tuple[int, pl.DataFrame] | None = None
     metrics_refused: dict[str, datetime] = field(default_factory=dict)
     metrics_url: str | None = None
+    pods: PodsSeen | None = None
+    needs: tuple[tuple[datetime, int], pl.DataFrame] | None = None
     capped: dict[str, datetime] = field(default_factory=dict)
     mirrored: tuple[datetime, tuple[object, ...]] | None = None
     settings: tuple[Settings, str | None] | None = None

@@ -33,7 +33,7 @@ ANSWER: Final = pl.Schema({"pod": pl.String(), "container": pl.String(), "value"
 
 RESTARTS_WINDOW: Final = timedelta(minutes=15)
 # The charts of Mimir and Cortex name containers by component; sidecars have other names.
-_CONTAINERS: Final = "|".join((*COMPONENTS, "mimir", "cortex"))
+CONTAINERS: Final = (*COMPONENTS, "mimir", "cortex")
 
 
 def questions(*, namespace: str, window: timedelta) -> dict[Question, str]:
@@ -44,7 +44,7 @@ def questions(*, namespace: str, window: timedelta) -> dict[Question, str]:
         window: what rates are taken over, at least four scrapes of the kubelets.
     """
     here = f"namespace={json.dumps(namespace, ensure_ascii=False)}"
-    ours = f'{here},container=~"{_CONTAINERS}"'
+    ours = f'{here},container=~"{"|".join(CONTAINERS)}"'
     over = f"[{round(window.total_seconds())}s]"
     restarts = f"[{round(RESTARTS_WINDOW.total_seconds())}s]"
     limits = "kube_pod_container_resource_limits"

@@ -31,6 +31,7 @@ RESOURCES: Final = pl.Schema(
 UP: Final = "up"  # 1 when its page was read, else 0
 CPU: Final = "cpu_cores"
 MEMORY: Final = "memory_bytes"
+HEAP: Final = "heap_live_bytes"  # what the newest collection of garbage left; of GOMEMLIMIT
 DISK: Final = "disk_bytes"  # of its volume, the biggest where there are several
 NETWORK_IN: Final = "network_receive_bytes_per_second"
 NETWORK_OUT: Final = "network_transmit_bytes_per_second"
@@ -80,7 +81,9 @@ COMPONENTS: Final = (
     "usage-tracker",
 )
 
-_LEVELS: Final = {families.RESIDENT_BYTES: MEMORY}
+_LEVELS: Final = {families.RESIDENT_BYTES: MEMORY, families.LIVE_BYTES: HEAP}
+# Go prints its largest whole number where no GOMEMLIMIT is set.
+_NO_LIMIT_BYTES: Final = 2.0**62
 _RATES: Final = {
     families.CPU_SECONDS: CPU,
     families.NETWORK_RECEIVED: NETWORK_IN,
@@ -182,6 +185,9 @@ def _reached(scrape: Scrape) -> pl.DataFrame:
 def _levels(readings: pl.DataFrame) -> pl.DataFrame:
     levels = readings.filter(pl.col("family").is_in(_LEVELS))
     cores = readings.filter(pl.col("family") == families.CORES_USED_AT_ONCE)
+    heaps = readings.filter(
+        pl.col("family") == families.MEMORY_LIMIT, pl.col("value") < _NO_LIMIT_BYTES
+    )
     return pl.concat(
         [
             _rows(
@@ -192,6 +198,7 @@ def _levels(readings: pl.DataFrame) -> pl.DataFrame:
             ),
             # Go runs on no more cores at once, whatever its cluster would let it have.
             _rows(cores, resource=pl.lit(CPU), used=pl.lit(None), limit=pl.col("value")),
+            _rows(heaps, resource=pl.lit(HEAP), used=pl.lit(None), limit=pl.col("value")),
         ]
     )
 

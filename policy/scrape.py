@@ -90,6 +90,8 @@ MIMIR_BUILD: Final = "mimir_build_info"
 CPU_SECONDS: Final = "process_cpu_seconds_total"
 CORES_USED_AT_ONCE: Final = "go_sched_gomaxprocs_threads"
 RESIDENT_BYTES: Final = "process_resident_memory_bytes"
+MEMORY_LIMIT: Final = "go_gc_gomemlimit_bytes"
+LIVE_BYTES: Final = "go_gc_heap_live_bytes"
 STARTED: Final = "process_start_time_seconds"
 NETWORK_RECEIVED: Final = "process_network_receive_bytes_total"
 NETWORK_SENT: Final = "process_network_transmit_bytes_total"
@@ -111,6 +113,8 @@ RESOURCE_FAMILIES: Final = frozenset(
         CPU_SECONDS,
         CORES_USED_AT_ONCE,
         RESIDENT_BYTES,
+        MEMORY_LIMIT,
+        LIVE_BYTES,
         STARTED,
         NETWORK_RECEIVED,
         NETWORK_SENT,

@@ -68,6 +68,8 @@ def common_families(process: Process) -> Iterator[str]:
         ("cortex_build_info", "What was built.", (build, 1)),
         ("mimir_build_info", "What was built.", (build, 1)),
         ("process_resident_memory_bytes", "Memory.", ("", process.resident_bytes // 1)),
+        # There is no garbage in a simulated process: all that it holds is needed.
+        ("go_gc_heap_live_bytes", "Memory in use.", ("", process.resident_bytes // 1)),
         ("go_gc_gomemlimit_bytes", "Memory it may use.", ("", process.size.memory_bytes)),
         ("go_sched_gomaxprocs_threads", "Cores it may use.", ("", process.size.cores)),
         ("process_start_time_seconds", "When it started.", ("", process.started_at)),

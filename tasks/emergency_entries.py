@@ -17,6 +17,7 @@ _ACTIONS: Final = {
     "calmed": "emergency_over",
     "recovered": "emergency_over",
     "relapsed": "recovery_broken_off",
+    "squeezed": "emergency_squeezed",
     "stepped": "recovery_step",
     "stepped_back": "recovery_step_back",
     "blind": "emergency_unmeasured",
@@ -43,6 +44,7 @@ def emergency_turned(
             "reason": event.why or None,
             "actions": dict(state.actions),
             "restored": state.restored,
+            "squeezed": state.squeeze,
             "simulated": simulated,
         }
         yield _entry(_ACTIONS[event.kind], details=details, run_id=run_id, at=at)

@@ -11,7 +11,7 @@ import polars as pl
 
 from deployments.checks.agreement import check_agreement
 from deployments.checks.check import Check, failed, ok, skipped, warning
-from deployments.checks.discovery import find_pods
+from deployments.checks.discovery import find_containers, find_pods
 from deployments.checks.in_force import NAME as IN_FORCE
 from deployments.checks.in_force import check_in_force
 from deployments.checks.sink_reads import our_document
@@ -48,11 +48,17 @@ async def check_mimir(settings: Settings) -> list[Check]:
         return [failed("mimir headers", str(refusal), mend=mend)]
     ours = await asyncio.to_thread(our_document, settings)
     found, known = await find_pods(settings, clock=_now)
+    containers = await find_containers(settings, clock=_now)
     async with client:
         seen = await scrape(
             known, client=client, clock=_now, timeout_seconds=mimir.timeout.total_seconds()
         )
-        pods = [found, _headers(mimir), *(_process(pod, seen) for pod in seen.addresses)]
+        pods = [
+            found,
+            *containers,
+            _headers(mimir),
+            *(_process(pod, seen) for pod in seen.addresses),
+        ]
         if not seen.answered:
             return [*pods, skipped("mimir", "no process answers, so nothing else can be looked at")]
         overrides, defaults, version = await asyncio.gather(

@@ -5,7 +5,9 @@
     crashes    which processes crashed rather than being rolled or scaled
     state      what is remembered from look to look, also across a restart
     machine    one look further: the next state and what happened
+    squeeze    when what everybody usually needs is too much
     recovery   when it is over, and how the limits come back
+    needs      what each tenant usually needs of each limit
     caps       what the state means for each limit of each tenant
     words      all of it for people
 

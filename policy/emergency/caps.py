@@ -3,7 +3,8 @@
 A cap is a share of a base: what lay beneath when the emergency began, kept in the evidence of
 the cap. So the same state gives the same caps however often it is asked, whatever `optimize` does
 meanwhile: a raise beneath does not lift a cap, and a lowering applies by itself. No cap is below
-the hard bounds or zero, and none says more than its base.
+what its tenant usually needs, unless panic squeezes that too, none below the hard bounds or zero,
+and none says more than its base.
 """
 
 from __future__ import annotations
@@ -20,19 +21,26 @@ from policy.emergency.words import action_words
 from policy.figures import grouped
 from policy.frames import LAYERS, LIMITS, UTC_TIME, empty
 from policy.layers import Bounds, bounded
-from policy.signals import INGESTION_BURST_SIZE, INGESTION_RATE, SERIES
+from policy.signals import (
+    INGESTION_BURST_SIZE,
+    INGESTION_RATE,
+    REQUEST_BURST_SIZE,
+    REQUEST_RATE,
+    SERIES,
+)
 
 LAYER: Final = "emergency"
 INGESTION: Final = (INGESTION_RATE, INGESTION_BURST_SIZE)
 REDUCED: Final = (
     *INGESTION,
-    "request_rate",
-    "request_burst_size",
+    REQUEST_RATE,
+    REQUEST_BURST_SIZE,
     SERIES,
     "max_global_metadata_per_user",
 )
 """What `reduce_limits` cuts: limits on what a tenant sends. To cut those on rules, alerts or
 silences refuses people's work and frees nothing."""
+BURST_OF: Final = {INGESTION_RATE: INGESTION_BURST_SIZE, REQUEST_RATE: REQUEST_BURST_SIZE}
 QUERIES: Final = ("max_queriers_per_tenant", "max_query_parallelism")
 _ONE: Final = 1.0
 _REQUESTS: Final = 4.0  # a burst lets the mean request in, and one that is four times as large
@@ -49,7 +57,7 @@ class Ground:
     Attributes:
         base: BASE of what may be capped; what is unlimited or not known is not cut.
         critical: tenants that only panic's `reduce_limits` cuts.
-        usual: tenant, baseline: usual demand in samples/s, of the critical ones.
+        needs: NEEDS, below which nobody is cut unless the state squeezes.
         requests: tenant, request: mean samples of a request.
         spoken: tenant, limit of holds and pins, which win over a cap.
         queries: the limits of QUERIES that every running Mimir knows.
@@ -58,7 +66,7 @@ class Ground:
 
     base: pl.DataFrame
     critical: Collection[str]
-    usual: pl.DataFrame
+    needs: pl.DataFrame
     requests: pl.DataFrame
     spoken: pl.DataFrame
     queries: Collection[str]
@@ -95,7 +103,7 @@ def emergency_layer(state: State, *, ground: Ground, written_at: datetime) -> pl
             kind=pl.lit("cap"),
             value="value",
             reason=pl.format("{}: {}", "done", pl.lit(state.because)),
-            evidence=pl.struct("base", "cut", "action").struct.json_encode(),
+            evidence=pl.struct("base", "cut", "action", "need", "taken").struct.json_encode(),
             written_at=pl.lit(written_at).cast(UTC_TIME),
             expires_at=pl.lit(None, dtype=UTC_TIME),
         )
@@ -118,32 +126,63 @@ def _shares(state: State, ground: Ground) -> pl.DataFrame:
         & pl.col("value").is_finite()
         & ((pl.col("value") > 0) | ~pl.col("limit").is_in(endless))
     ).join(ground.spoken.select(_KEYS), on=_KEYS, how="anti")
-    cuts = _cuts(base, state, critical=ground.critical)
-    usual = ground.usual.select("tenant", usual="baseline")
-    raw = pl.col("base") * (100 - pl.col("cut")) / 100
-    rate = pl.col("limit") == INGESTION_RATE
-    spared = rate & pl.col("tenant").is_in(list(ground.critical))
+    cuts = _floored(_cuts(base, state, critical=ground.critical), state, ground)
+    least = pl.max_horizontal("share", "floor")
     others = (
-        cuts.filter(pl.col("limit") != INGESTION_BURST_SIZE)
-        .join(usual, on="tenant", how="left")
-        .with_columns(least=pl.when(spared).then("usual"))
-        .with_columns(value=_whole(pl.max_horizontal(raw, "least"), bounds=ground.bounds))
+        cuts.filter(~pl.col("limit").is_in(list(BURST_OF.values())))
+        .with_columns(value=_whole(least, bounds=ground.bounds))
         .filter((pl.col("cut") > 0) & (pl.col("value") < pl.col("base")))
     )
     # A burst below its rate is refused by Mimir's file as a whole: it follows a capped rate.
-    rates = others.filter(limit=INGESTION_RATE).select("tenant", rate="value")
+    rates = others.filter(pl.col("limit").is_in(list(BURST_OF))).select(
+        "tenant", limit=pl.col("limit").replace(BURST_OF), rate="value"
+    )
+    of_samples = pl.col("limit") == INGESTION_BURST_SIZE
+    requests = pl.when(of_samples).then(pl.col("request") * _REQUESTS)
     bursts = (
-        cuts.filter(limit=INGESTION_BURST_SIZE)
-        .join(rates, on="tenant")
+        cuts.join(rates, on=_KEYS)
         .join(ground.requests, on="tenant", how="left")
-        .with_columns(least=pl.max_horizontal("rate", pl.col("request") * _REQUESTS))
-        .with_columns(value=_whole(pl.max_horizontal(raw, "least"), bounds=ground.bounds))
+        .with_columns(
+            value=_whole(pl.max_horizontal(least, "rate", requests), bounds=ground.bounds)
+        )
         .with_columns(value=pl.max_horizontal("value", "rate"))
         .filter(pl.col("value") < pl.col("base"))
     )
-    columns = [*_KEYS, "value", "base", "cut", "action"]
-    return pl.concat([others.select(columns), bursts.select(columns)]).with_columns(
-        done=pl.format("{} from {} to {}", _told("action"), grouped(pl.col("base")), _share())
+    columns = [*_KEYS, "value", "base", "cut", "action", "need", "taken", "spared"]
+    return (
+        pl.concat([others.select(columns), bursts.select(columns)])
+        .with_columns(
+            done=pl.format(
+                "{} from {} to {}{}",
+                _told("action"),
+                grouped(pl.col("base")),
+                grouped(pl.col("value")),
+                "spared",
+            )
+        )
+        .drop("spared")
+    )
+
+
+def _floored(cuts: pl.DataFrame, state: State, ground: Ground) -> pl.DataFrame:
+    """The cuts with share, need, taken (percent of the need), floor, and spared, in words."""
+    is_critical = pl.col("tenant").is_in(list(ground.critical))
+    taken = {critical: state.taken(critical=critical) for critical in (False, True)}
+    left = 100 - pl.col("taken")
+    return (
+        cuts.join(ground.needs, on=_KEYS, how="left")
+        .with_columns(
+            share=pl.col("base") * (100 - pl.col("cut")) / 100,
+            taken=pl.when(is_critical).then(taken[True]).otherwise(taken[False]),
+        )
+        .with_columns(floor=pl.col("need") * left / 100)
+        .with_columns(
+            spared=pl.when((pl.col("floor") > pl.col("share")).not_().fill_null(value=True))
+            .then(pl.lit(""))
+            .when(pl.col("taken") > 0)
+            .then(pl.format(", {} % of what it usually needs", left.round().cast(pl.Int64)))
+            .otherwise(pl.lit(", what it usually needs"))
+        )
     )
 
 
@@ -190,6 +229,8 @@ def _queries(state: State, ground: Ground) -> pl.DataFrame:
             "base",
             cut=pl.lit(100.0),
             action=pl.lit("disable_queries"),
+            need=pl.lit(None, dtype=pl.Float64),
+            taken=pl.lit(0.0),
             done=pl.lit(action_words("disable_queries")),
         )
     )
@@ -198,10 +239,6 @@ def _queries(state: State, ground: Ground) -> pl.DataFrame:
 def _whole(value: pl.Expr, *, bounds: Bounds) -> pl.Expr:
     """Up to a whole number of at least one, which every limit takes, within the bounds."""
     return bounded(value.ceil().clip(_ONE), bounds=bounds)
-
-
-def _share() -> pl.Expr:
-    return grouped(pl.col("value"))
 
 
 def _told(column: str) -> pl.Expr:

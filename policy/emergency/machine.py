@@ -16,6 +16,7 @@ from policy.emergency.crashes import Crash, crashes, watched
 from policy.emergency.readings import Look, Reading
 from policy.emergency.recovery import health, moved_on
 from policy.emergency.rules import Rule, Terms, rank
+from policy.emergency.squeeze import Pressing, squeezed_on
 from policy.emergency.state import Held, State
 from policy.emergency.words import crash_words, reading_words
 
@@ -28,6 +29,7 @@ Kind = Literal[
     "stepped",
     "stepped_back",
     "recovered",
+    "squeezed",
     "blind",
     "sighted",
 ]
@@ -74,13 +76,14 @@ class _Told:
         self.events.append(Event(kind=kind, why=why))
 
 
-def advance(before: State, look: Look, *, terms: Terms) -> Advanced:
+def advance(before: State, look: Look, *, terms: Terms, in_force: bool = False) -> Advanced:
     """The state after a look.
 
     Args:
         before: the state until now.
         look: what was measured.
         terms: what it means.
+        in_force: every process has loaded the caps of the state until now.
     """
     told = _Told()
     blind = _is_blind(before, look)
@@ -103,8 +106,11 @@ def advance(before: State, look: Look, *, terms: Terms) -> Advanced:
     if state.is_emergency and dangerous:
         if state.stepped_at is not None:
             told.tell("relapsed", _worst(firing).why)
-        state = state.relapsed()
+        state = _pressed(state.relapsed(), look, firing=firing, in_force=in_force, terms=terms)
+        if state.squeezed > before.squeezed:
+            told.tell("squeezed", _worst(firing).why)
     elif state.is_emergency:
+        state = replace(state, pressed_at=None, pressed=None)
         state = _recovering(state, look, crashed=crashed, terms=terms, told=told)
     elif state.level == "warning" and not firing and _eased(state, look, terms=terms):
         told.tell("calmed")
@@ -181,8 +187,10 @@ def _risen(state: State, look: Look, *, firing: Sequence[_Firing], told: _Told) 
         return state
     told.tell("raised", worst.why)
     risen = rank(worst.rule.level) > rank(state.level)
+    acting = rank(worst.rule.level) >= rank("emergency")
     return replace(
         state,
+        begun=look.at if acting and state.begun is None else state.begun,
         level=worst.rule.level if risen else state.level,
         since=look.at if risen else state.since,
         phase=worst.rule.phase,
@@ -194,6 +202,19 @@ def _together(*actions: Mapping[str, float]) -> dict[str, float]:
     """All of them, each as strong as the strongest wants it."""
     names = sorted({name for named in actions for name in named})
     return {name: max(named.get(name, 0.0) for named in actions) for name in names}
+
+
+def _pressed(
+    state: State, look: Look, *, firing: Sequence[_Firing], in_force: bool, terms: Terms
+) -> State:
+    pressing = [
+        Pressing(resource=one.rule.resource, value=one.value)
+        for one in firing
+        if one.rule.level == "panic"
+    ]
+    return squeezed_on(
+        state, look, pressing=pressing, in_force=in_force, most=terms.squeezed_at_most
+    )
 
 
 def _recovering(

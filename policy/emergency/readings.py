@@ -17,6 +17,7 @@ from policy.resources import (
     CONTAINER_RESTARTS,
     CPU,
     DISK,
+    HEAP,
     MEMORY,
     NETWORK_IN,
     NETWORK_OUT,
@@ -33,6 +34,7 @@ Resource = Literal["cpu", "memory", "disk", "network", "samples", "crash"]
 SHARES: Final[Mapping[str, Resource]] = {
     CPU: "cpu",
     MEMORY: "memory",
+    HEAP: "memory",
     DISK: "disk",
     NETWORK_IN: "network",
     NETWORK_OUT: "network",
@@ -144,6 +146,8 @@ def _shares(resources: pl.DataFrame, network: float | None) -> list[Reading]:
         resources.filter(pl.col("resource").is_in(list(SHARES)))
         .with_columns(limit=limit)
         .filter(pl.col("used").is_finite() & pl.col("limit").is_finite() & (pl.col("limit") > 0))
+        # What ends a process is the limit of its container; GOMEMLIMIT is its own intention.
+        .filter((pl.col("resource") != HEAP) | ~(pl.col("resource") == MEMORY).any().over("pod"))
         .with_columns(
             resource=pl.col("resource").replace_strict(dict(SHARES), return_dtype=pl.String),
             share=pl.col("used") / pl.col("limit") * 100,

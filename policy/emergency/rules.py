@@ -35,7 +35,8 @@ STALE_LOOKS: Final = 2.5
 # What each trigger does of what the settings allow.
 _OWN: Final[Mapping[Resource, tuple[str, ...]]] = {
     "cpu": ("reduce_limits",),
-    "memory": ("throttle_ingestion", "force_gc"),
+    # What fills an ingester is series: a lower rate alone lets new ones in, only later.
+    "memory": ("reduce_limits", "throttle_ingestion", "force_gc"),
     "disk": ("disable_queries",),
     "network": ("throttle_ingestion",),
     "samples": ("throttle_ingestion",),
@@ -82,6 +83,7 @@ class Terms:
         step_interval: how far apart steps are.
         stale_after: for how long a reading counts that is not renewed.
         collect_above: percent of memory above which a process is told to collect garbage.
+        squeezed_at_most: percent points of the usual need that panic may take, 100 of each group.
     """
 
     rules: tuple[Rule, ...]
@@ -92,6 +94,7 @@ class Terms:
     step_interval: timedelta
     stale_after: timedelta
     collect_above: float
+    squeezed_at_most: float = 100.0
 
 
 def terms_of(settings: Emergency, *, look_every: timedelta) -> Terms:
@@ -122,6 +125,7 @@ def terms_of(settings: Emergency, *, look_every: timedelta) -> Terms:
         step_interval=recovery.step_interval,
         stale_after=look_every * STALE_LOOKS,
         collect_above=panic.memory_threshold,
+        squeezed_at_most=200.0 if settings.critical_tenants else 100.0,
     )
 
 

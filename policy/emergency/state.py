@@ -19,6 +19,11 @@ from policy.emergency.readings import Resource
 from policy.emergency.rules import Level
 from policy.errors import ConfigError
 
+EASED_BY: Final = 2.0
+"""Points of the squeeze that are given back with each point of the limits: what is usually needed
+comes back first."""
+_WHOLE: Final = 100.0
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Held:
@@ -55,6 +60,11 @@ class State:
         actions: what is done, each with the percent that it takes away, 0 where it takes none.
         healthy_since: since when everything is healthy; None while it is not.
         healthy_at: when that was last seen.
+        begun: since when something is done beyond telling; None while nothing is.
+        squeezed: percent points of what tenants usually need that were taken: 100 are all of it
+            of who is not critical, 200 of everybody.
+        pressed_at: since when it is panic although the caps are in force.
+        pressed: the fullest memory or disk then.
         restored: percent points that were given back.
         stepped_at: when the last step was, forth or back; None before the first.
         rejected: requests/s that were refused at the last step, or when it became healthy.
@@ -72,6 +82,10 @@ class State:
     actions: Mapping[str, float] = field(default_factory=dict)
     healthy_since: datetime | None = None
     healthy_at: datetime | None = None
+    begun: datetime | None = None
+    squeezed: float = 0.0
+    pressed_at: datetime | None = None
+    pressed: float | None = None
     restored: float = 0.0
     stepped_at: datetime | None = None
     rejected: float | None = None
@@ -86,12 +100,21 @@ class State:
 
     @property
     def most(self) -> float:
-        """The most percent points that anything takes away; 0 where nothing is cut."""
-        return max(self.actions.values(), default=0.0)
+        """The most percent points to be given back; 0 where nothing is cut."""
+        return max([*self.actions.values(), self.squeezed / EASED_BY], default=0.0)
 
     def points(self, action: str) -> float:
         """Percent points that an action still takes away."""
         return max(0.0, self.actions.get(action, 0.0) - self.restored)
+
+    @property
+    def squeeze(self) -> float:
+        """Percent points of `squeezed` that are taken still."""
+        return max(0.0, self.squeezed - EASED_BY * self.restored)
+
+    def taken(self, *, critical: bool) -> float:
+        """Percent of what a tenant usually needs that is taken from it, 0 to 100."""
+        return min(_WHOLE, max(0.0, self.squeeze - (_WHOLE if critical else 0.0)))
 
     def steps(self, *, step_points: float) -> tuple[int, int]:
         """How many steps back to normal are done, and how many there are, at least one."""
@@ -102,9 +125,10 @@ class State:
         return State(held=self.held, watch=self.watch, collected=self.collected)
 
     def relapsed(self) -> State:
-        """All that was given back is taken again."""
+        """All that was given back of the limits is taken again, and nothing of the usual need."""
         return replace(
             self,
+            squeezed=self.squeeze,
             restored=0.0,
             stepped_at=None,
             healthy_since=None,

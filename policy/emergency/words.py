@@ -34,7 +34,7 @@ _ACTIONS: Final[Mapping[str, str]] = {
     "alert": "told",
 }
 
-# What `mlo emergency` lists. `kind`: level, reading, unknown, action, step.
+# What `mlo emergency` lists. `kind`: level, reading, unknown, action, squeeze, step.
 LISTED: Final = pl.Schema(
     {
         "kind": pl.String(),
@@ -78,6 +78,7 @@ def event_line(event: Event, *, before: State, after: State, terms: Terms) -> st
         "relapsed": f"recovery broken off, all cuts are back: {event.why}",
         "stepped": f"recovery step {at} of {of}: {figure(after.restored)} % given back",
         "stepped_back": f"recovery back to step {at} of {of}: {event.why}",
+        "squeezed": f"{_squeeze_words(after)}: {event.why}",
         "recovered": f"emergency level none: recovered from {before.level}",
         "blind": f"emergency level {after.level} stays: what set it off cannot be measured",
         "sighted": "what set the emergency level off can be measured again",
@@ -134,6 +135,8 @@ def listed(state: State, *, terms: Terms) -> pl.DataFrame:
     rows += [
         ("action", name, _done(state, name), state.since, None) for name in sorted(state.actions)
     ]
+    if state.squeeze:
+        rows.append(("squeeze", f"{figure(state.squeeze)}", _squeeze_words(state), None, None))
     if state.is_emergency:
         at, of = state.steps(step_points=terms.step_points)
         healthy = "all is healthy" if state.healthy_since else "waits for health"
@@ -149,6 +152,15 @@ def _done(state: State, name: str) -> str:
     left = state.points(name)
     given_back = f", {figure(by - left)} given back" if left < by else ""
     return f"{action_words(name)} by {figure(left)} %{given_back}"
+
+
+def _squeeze_words(state: State) -> str:
+    """`caps go below what is usually needed: 80 % of it, of critical tenants all`."""
+    others, critical = (100 - state.taken(critical=critical) for critical in (False, True))
+    return (
+        f"caps go below what is usually needed: {figure(others)} % of it at least, "
+        f"{figure(critical)} % for critical tenants"
+    )
 
 
 def _span(length: timedelta) -> str:

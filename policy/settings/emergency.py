@@ -78,7 +78,7 @@ class PanicMode(Section):
     """The triggers and the last resort: what sets them off and what panic does.
 
     Thresholds are percent of what the process may use, of one process; `samplesPerSecond` is of
-    all tenants together. A trigger does its own one of the actions, and panic does them all.
+    all tenants together. A trigger does its own of the actions, and panic does them all.
     """
 
     enabled: bool = True
@@ -119,7 +119,7 @@ class Emergency(Section):
     network_bytes_per_second: PerSecond | None = None
     """What the network of one process carries each way, where nothing tells it."""
     critical_tenants: tuple[str, ...] = ()
-    """Shell patterns of tenants that only panic cuts, and never below their usual demand."""
+    """Shell patterns of tenants that only panic cuts; of their usual need it takes last."""
     actions: tuple[PanicAction, ...] = (
         PanicAction(name="circuit_breaker"),
         PanicAction(name="force_gc"),

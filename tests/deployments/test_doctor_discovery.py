@@ -9,12 +9,13 @@ from pathlib import Path
 import pytest
 from kmock import KubernetesEmulator
 
-from deployments.checks.discovery import find_pods
+from deployments.checks.discovery import find_containers, find_pods
 from policy.settings import Settings, parse_settings
 from tasks.discover import discover, forget
 from tasks.kubernetes_client import api_client
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
+PODS = "get /api/v1/namespaces/mimir-system/pods"
 SLICES = "get /apis/discovery.k8s.io/v1/namespaces/mimir-system/endpointslices"
 INGESTERS = {
     "kind": "EndpointSliceList",
@@ -128,3 +129,62 @@ async def test_without_a_cluster_it_says_who_named_the_processes(
     check, _ = await find_pods(parse_settings(tree), clock=lambda: NOON, environ={})
 
     assert (check.outcome, check.found) == ("ok", words)
+
+
+def pod(name: str, *, memory: str | None = "8Gi") -> dict[str, object]:
+    limits = {} if memory is None else {"memory": memory}
+    container = {"name": "ingester", "resources": {"limits": limits}}
+    status = {"containerStatuses": [{"name": "ingester", "restartCount": 0}]}
+    return {
+        "metadata": {"name": name, "uid": name},
+        "spec": {"containers": [container]},
+        "status": status,
+    }
+
+
+@pytest.mark.parametrize(
+    ("pods", "outcome", "words"),
+    [
+        ([pod("a"), pod("b")], "ok", "2 of 2 pods"),
+        ([pod("a"), pod("b", memory=None)], "warning", "1 of 2 pods"),
+        ([], "warning", "no pod is in namespace mimir-system"),
+    ],
+)
+async def test_whether_the_limits_of_memory_are_known_is_told(
+    kmock: KubernetesEmulator,
+    tmp_path: Path,
+    pods: list[dict[str, object]],
+    outcome: str,
+    words: str,
+) -> None:
+    kmock[PODS] << {"kind": "PodList", "items": pods}
+
+    (check,) = await find_containers(in_cluster(tmp_path, str(kmock.url)), clock=lambda: NOON)
+
+    assert check.outcome == outcome
+    assert words in check.found
+
+
+async def test_a_right_to_list_pods_that_is_missing_is_a_warning(
+    kmock: KubernetesEmulator, tmp_path: Path
+) -> None:
+    kmock[PODS] << 403
+
+    (check,) = await find_containers(in_cluster(tmp_path, str(kmock.url)), clock=lambda: NOON)
+
+    assert check.outcome == "warning"
+    assert "grant the verb list on pods" in check.found
+
+
+async def test_where_pods_are_not_listed_nothing_is_said_of_containers(tmp_path: Path) -> None:
+    listed = parse_settings({"mimir": {"endpoints": ["http://a:1"]}})
+    by_promql = parse_settings(
+        {
+            "metricsSource": "promql",
+            "promql": {"url": "http://prometheus:9090"},
+            "metricsDiscovery": {"kubeconfig": str(tmp_path / "none")},
+        }
+    )
+
+    for settings in (listed, by_promql):
+        assert await find_containers(settings, clock=lambda: NOON, environ={}) == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from datetime import timedelta
+from math import ceil
 from typing import Any
 
 import polars as pl
@@ -102,9 +103,12 @@ async def test_an_overload_is_throttled_in_mimir_and_given_back_by_steps(
     await world.run(protect, after=INTERVAL)
 
     assert any("emergency level emergency, phase 3: " in line for line in said)
-    assert {tenant: world.loaded(tenant) for tenant in before} == {
-        tenant: value / 5 for tenant, value in before.items()
-    }
+    caps = dict(world.layer("emergency").filter(limit=RATE).select("tenant", "value").iter_rows())
+    for tenant, value in before.items():
+        assert world.loaded(tenant) == caps[tenant] < value
+        assert caps[tenant] >= value / 5
+    sends = {one.name: one.samples_per_second for one in world.cluster.plan.tenants}
+    assert caps["steady-1"] >= sends["steady-1"], "it sends its usual, and that is let in"
     assert metric(world, "emergency_level") == 2
     assert metric(world, "emergency_actions_total", action="throttle_ingestion") == 1
 
@@ -226,10 +230,77 @@ async def test_full_memory_is_panic_that_is_told_once_and_counted(new_world: New
     ) == pytest.approx(97)
     assert emergency_section(now).startswith("## Emergency: panic")
     by = {(row["tenant"], row["limit"]): row for row in now.caps.iter_rows(named=True)}
-    assert by["bursty-1", RATE]["reason"].startswith("breaker opened from 13,000 to 1,300: memory")
+    bursty = by["bursty-1", RATE]
+    assert bursty["reason"].startswith("breaker opened from 13,000 to ")
+    assert ", what it usually needs: memory of http" in bursty["reason"]
+    assert bursty["value"] == ceil(json.loads(bursty["evidence"])["need"])
     assert by["steady-1", RATE]["reason"].startswith("limits reduced")
     assert ("steady-1", "max_queriers_per_tenant") not in by
     assert by["bursty-1", "max_queriers_per_tenant"]["value"] == 1
+
+
+@pytest.mark.parametrize("first", ["blast", "emergency"])
+async def test_of_a_blast_and_an_emergency_the_lower_cap_holds_and_both_end(
+    new_world: NewWorld, first: str
+) -> None:
+    world = await settled(new_world, overloaded(most=1e9))
+    before = world.loaded("steady-1")
+    for number in range(4):
+        if number == (0 if first == "blast" else 2):
+            world.cluster.blast("steady-1", factor=10, seconds=90)
+        if number == (2 if first == "blast" else 0):
+            world.tree = overloaded()
+        await world.run(protect, after=INTERVAL)
+    await world.run(protect, after=INTERVAL)
+
+    caps = [
+        world.layer(name).filter(tenant="steady-1", limit=RATE)["value"].item()
+        for name in ("breaker", "emergency")
+    ]
+    assert world.loaded("steady-1") == min(caps)
+
+    world.tree = overloaded(most=1e9)
+    for _ in range(40):
+        await world.run(protect, after=INTERVAL)
+    assert world.layer("breaker").is_empty()
+    assert world.layer("emergency").is_empty()
+    assert world.loaded("steady-1") == before
+
+
+async def test_panic_that_lasts_under_its_caps_goes_below_what_is_needed_once_mimir_has_them(
+    new_world: NewWorld,
+) -> None:
+    """
+    What the simulated processes use of their CPU is panic by these settings, whatever is cut.
+    """
+    panic = {"cpuThreshold": 3, "cpuFor": "0s", "actions": ["reduce_limits", "throttle_ingestion"]}
+    levels = {"warningThreshold": 1, "emergencyThreshold": 2, "panicThreshold": 3}
+    tree = {
+        "mode": "prod",
+        "emergency": {
+            **levels,
+            "panicMode": panic,
+            "recovery": {"cpuThreshold": 1, "memoryThreshold": 1},
+        },
+    }
+    world = await settled(new_world, overloaded(most=1e9))
+    world.tree = tree
+    await world.run(protect, after=INTERVAL)
+    at_first = world.layer("emergency")
+
+    for _ in range(8):
+        await world.run(protect, after=INTERVAL)
+
+    def taken(layer: pl.DataFrame) -> set[float]:
+        of_need = layer.filter(limit=RATE)["evidence"].str.json_path_match("$.taken")
+        return set(of_need.cast(pl.Float64))
+
+    assert taken(at_first) == {0.0}
+    assert taken(world.layer("emergency")) == {20.0}
+    assert actions(world) == ["emergency_raised", "emergency_squeezed"]
+    lower = world.layer("emergency").join(at_first, on=["tenant", "limit"])
+    assert (lower["value"] <= lower["value_right"]).all()
+    assert (lower["value"] < lower["value_right"]).any()
 
 
 async def test_a_process_that_exposes_no_profile_is_asked_once_in_ten_minutes_and_told_once(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from benchmarks.protection import SCENARIOS, row, run
+from benchmarks.protection import MINUTE, SCENARIOS, row, run
 
 
 @pytest.mark.timeout(180)
@@ -20,7 +21,7 @@ async def test_a_blast_is_detected_and_let_go_and_costs_no_other_tenant_a_sample
     assert found.collateral == 0
     assert found.held_calm == set()
     assert found.recovered is not None
-    assert row("blast x10", found).count("|") == 7
+    assert row("blast x10", found).count("|") == 8
 
 
 @pytest.mark.timeout(180)
@@ -45,3 +46,26 @@ async def test_a_crash_of_an_ingester_loses_nothing_and_holds_nobody(tmp_path: P
     assert found.detected is None
     assert found.held_calm == set()
     assert found.collateral == 0
+
+
+@pytest.mark.timeout(180)
+async def test_an_overload_by_everybody_costs_calm_tenants_less_with_protection_than_without(
+    tmp_path: Path,
+) -> None:
+    """
+    The ingesters run full. Protected, nobody who sends its usual is refused a sample: what a
+    process refuses by itself before the caps are loaded is all that may be lost.
+    """
+    whole = SCENARIOS["overload by everybody"]
+    rising = tuple(wave for wave in whole.waves if wave.begins < 8 * MINUTE)
+    overload = replace(whole, waves=rising, horizon=0.0)
+    (tmp_path / "with").mkdir()
+    (tmp_path / "without").mkdir()
+
+    without = await run(overload, folder=tmp_path / "without", protected=False)
+    protected = await run(overload, folder=tmp_path / "with")
+
+    assert without.collateral > 0
+    assert protected.refused == 0
+    assert protected.overload < without.overload
+    assert protected.held_calm, "the caps were there"

@@ -10,7 +10,8 @@ import polars as pl
 import pytest
 
 from policy.cluster_resources import ANSWER, cluster_resources
-from policy.frames import READINGS
+from policy.emergency.readings import look_of
+from policy.frames import READINGS, SAMPLES, empty
 from policy.resources import RESOURCES, resources, together
 from policy.scrape import FAMILIES, Scrape
 from tasks.exposition import read_pages
@@ -209,3 +210,56 @@ def test_both_views_meet_at_the_pod_that_the_address_names() -> None:
     assert of(found, "cpu_cores") == (None, 4)
     assert of(found, "oom_killed", pod="mimir-ingester-1") == (1, None)
     assert of(found, "up") == (1.0, None)
+
+
+def memory(found: pl.DataFrame) -> list[float]:
+    """Percent of memory in use, as the emergency levels read it."""
+    told = look_of(found, samples=empty(SAMPLES), at=NOON, network_bytes_per_second=None)
+    return [round(one.value, 3) for one in told.readings if one.resource == "memory"]
+
+
+def test_the_live_heap_is_held_against_gomemlimit_and_resident_memory_is_not() -> None:
+    """
+    Resident memory sits near GOMEMLIMIT on a calm day: Go collects only when it must.
+    """
+    page = resources(
+        look(
+            ("process_resident_memory_bytes", 7.9e9),
+            ("go_gc_heap_live_bytes", 4e9),
+            ("go_gc_gomemlimit_bytes", 8e9),
+        )
+    )
+
+    assert of(page, "memory_bytes") == (7.9e9, None)
+    assert of(page, "heap_live_bytes") == (4e9, 8e9)
+    assert memory(page) == [50.0]
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        (("process_resident_memory_bytes", 7e9), ("go_gc_gomemlimit_bytes", 8e9)),
+        (("go_gc_heap_live_bytes", 4e9), ("go_gc_gomemlimit_bytes", float(2**63 - 1))),
+        (("go_gc_heap_live_bytes", 4e9), ("process_resident_memory_bytes", 7e9)),
+    ],
+    ids=["no live heap", "no GOMEMLIMIT", "no limit"],
+)
+def test_without_a_live_heap_or_a_gomemlimit_memory_is_unknown(
+    told: tuple[tuple[str, float], ...],
+) -> None:
+    assert memory(resources(look(*told))) == []
+
+
+def test_the_limit_of_the_container_wins_over_gomemlimit() -> None:
+    page = resources(
+        look(
+            ("process_resident_memory_bytes", 6e9),
+            ("go_gc_heap_live_bytes", 4e9),
+            ("go_gc_gomemlimit_bytes", 5e9),
+        )
+    )
+    cluster = cluster_resources(
+        {("memory_bytes", "limit"): answer(("mimir-ingester-0", "ingester", 10e9))}
+    )
+
+    assert memory(together(page, cluster)) == [60.0]

@@ -70,6 +70,7 @@ EVERYWHERE = {
     ("process_resident_memory_bytes", ""),
     ("process_start_time_seconds", ""),
     ("go_gc_gomemlimit_bytes", ""),
+    ("go_gc_heap_live_bytes", ""),
     ("go_sched_gomaxprocs_threads", ""),
 }
 

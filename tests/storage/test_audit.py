@@ -26,30 +26,16 @@ from storage.database import Database
 from storage.engine import connect
 from storage.maintenance import RETENTION, apply_retention
 from storage.migrate import migrate
+from tests.storage.older import BEFORE_11
 
 SECOND = timedelta(seconds=1)
 DAY = timedelta(days=1)
 PLENTY = Kept(entries=10**9, bytes=10**12)
-BEFORE_AUDIT = """
-    drop view v_cluster_rises; drop table cluster_rises;
-    drop view v_breaker_metrics; drop table breaker_metrics;
-    drop view v_leaks; drop table leaks; drop table creep_days;
-    drop view v_usage_hourly; drop view v_cost_hourly; drop view v_cost_idle; drop table bills;
-    drop table teams; drop table usage_imported; drop table costs;
-    create table costs (
-        "at" timestamptz not null, tenant varchar not null, method varchar not null,
-        amount decimal(18, 6) not null, currency varchar not null, quantity double,
-        price decimal(18, 9), run_id varchar
-    );
-    drop table emergency; drop view v_breakers; drop view v_breaker_turns; drop table breakers;
-    drop table breaker_turns; drop table breaker_switches; drop table breaker_thresholds;
-    drop view v_holds; drop table holds; drop table pauses; drop table writer_epochs;
-    drop table history_identity;
-    alter table audit drop column exported;
-    delete from schema_migrations where version >= 11;
+BEFORE_AUDIT = f"""
+    {BEFORE_11}
     insert into audit by name select
         now() as "at", 'operator' as category, 'pin' as component, 'pin' as action,
-        'anna' as actor, true as success, '{}'::json as details
+        'anna' as actor, true as success, '{{}}'::json as details
 """
 
 

@@ -18,6 +18,7 @@ from storage.database import Database
 from storage.peaks import days, limit_batches
 from storage.rollups import ROLLUPS, import_rollups, roll_up
 from storage.samples import append_samples
+from tests.storage.older import BEFORE_11
 
 MINUTE = timedelta(minutes=1)
 BUCKET = timedelta(minutes=5)
@@ -309,21 +310,8 @@ def test_imported_hours_make_days_as_measured_ones_do(database: Database, now: d
     assert found.select("peak", "sustained", "hours").rows() == [(30.0, 10.0, 1)]
 
 
-BEFORE_PEAKS = """
-    drop view v_cluster_rises; drop table cluster_rises;
-    drop view v_breaker_metrics; drop table breaker_metrics;
-    drop view v_leaks; drop table leaks; drop table creep_days;
-    drop view v_usage_hourly; drop view v_cost_hourly; drop view v_cost_idle; drop table bills;
-    drop table teams; drop table usage_imported; drop table costs;
-    create table costs (
-        "at" timestamptz not null, tenant varchar not null, method varchar not null,
-        amount decimal(18, 6) not null, currency varchar not null, quantity double,
-        price decimal(18, 9), run_id varchar
-    );
-    drop table emergency; drop view v_breakers; drop view v_breaker_turns; drop table breakers;
-    drop table breaker_turns; drop table breaker_switches; drop table breaker_thresholds;
-    drop view v_holds; drop table holds; drop table pauses; drop table writer_epochs;
-    drop table history_identity;
+BEFORE_PEAKS = f"""
+    {BEFORE_11}
     drop view v_standings; drop table standings; drop view v_backtests; drop table backtests;
     drop view v_moves; drop table moves; drop table leanings;
     drop table peaks_daily; drop table open_hours; drop table peaks_weekly; drop table resources;
@@ -331,7 +319,6 @@ BEFORE_PEAKS = """
     alter table peaks_hourly drop column calm; alter table peaks_hourly drop column sustained;
     alter table peaks_hourly drop column coverage; alter table peaks_hourly drop column points;
     alter table peaks_hourly drop column last_at;
-    alter table audit drop column exported;
     delete from schema_migrations where version >= 5
 """
 

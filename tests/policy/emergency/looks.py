@@ -67,10 +67,12 @@ def lasting(
     since: datetime,
     seconds: float,
     by: Terms = DEFAULTS,
+    in_force: bool = False,
 ) -> Advanced:
     """The state after looks that all told the same, the last one `seconds` after the first."""
     moments = int(seconds / EVERY.total_seconds())
     advanced = Advanced(state=state)
     for number in range(moments + 1):
-        advanced = advance(advanced.state, look(since + number * EVERY, shares), terms=by)
+        told = look(since + number * EVERY, shares)
+        advanced = advance(advanced.state, told, terms=by, in_force=in_force)
     return advanced

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from policy.emergency.caps import QUERIES, Ground, base_of, emergency_layer, same
+from policy.emergency.needs import NEEDS
 from policy.emergency.rules import Level
 from policy.emergency.state import State
 from policy.frames import LAYERS, LIMITS, empty
@@ -39,7 +40,9 @@ ALL = {
 Limit = tuple[str, str, float]
 
 
-def state(level: Level = "panic", *, restored: float = 0.0, **actions: float) -> State:
+def state(
+    level: Level = "panic", *, restored: float = 0.0, squeezed: float = 0.0, **actions: float
+) -> State:
     return State(
         level=level,
         phase=4,
@@ -47,13 +50,14 @@ def state(level: Level = "panic", *, restored: float = 0.0, **actions: float) ->
         because="memory of ingester-0 at 96 %",
         actions=actions,
         restored=restored,
+        squeezed=squeezed,
     )
 
 
 def ground(
     *base: Limit,
     critical: Collection[str] = (),
-    usual: Sequence[tuple[str, float]] = (),
+    needs: Sequence[Limit] = (),
     requests: Sequence[tuple[str, float]] = (),
     spoken: Sequence[tuple[str, str]] = (),
     minimum: dict[str, float] | None = None,
@@ -61,9 +65,7 @@ def ground(
     return Ground(
         base=pl.DataFrame(base or BASE, schema=LIMITS, orient="row"),
         critical=critical,
-        usual=pl.DataFrame(
-            usual, schema={"tenant": pl.String(), "baseline": pl.Float64()}, orient="row"
-        ),
+        needs=pl.DataFrame(needs, schema=NEEDS, orient="row"),
         requests=pl.DataFrame(
             requests, schema={"tenant": pl.String(), "request": pl.Float64()}, orient="row"
         ),
@@ -130,23 +132,71 @@ def test_a_critical_tenant_is_cut_by_the_reduction_of_panic_alone(level: Level) 
     assert mine == (reduced if level == "panic" else {})
 
 
-def test_a_critical_tenant_keeps_its_usual_demand() -> None:
-    found = caps(state(**ALL), ground(*BASE, critical=["acme"], usual=[("acme", 7_500.5)]))
+@pytest.mark.parametrize("critical", [["acme"], []])
+def test_nobody_is_cut_below_what_it_usually_needs(critical: list[str]) -> None:
+    needs = [("acme", RATE, 7_500.5), ("acme", SERIES, 150_000.0)]
+
+    found = caps(state(**ALL), ground(*BASE, critical=critical, needs=needs))
 
     assert found["acme", RATE] == 7_501
+    assert found["acme", SERIES] == 150_000
 
 
-def test_nobody_is_capped_above_what_lies_beneath() -> None:
-    found = caps(state(**ALL), ground(*BASE, critical=["acme"], usual=[("acme", 99_000.0)]))
+def test_who_is_not_known_to_need_anything_keeps_its_share_alone() -> None:
+    found = caps(state(**ALL), ground(*BASE, needs=[("acme", RATE, 7_500.0)]))
+
+    assert found["beta", RATE] == 100
+
+
+def test_who_needs_all_of_its_limit_is_not_capped() -> None:
+    found = caps(state(**ALL), ground(*BASE, needs=[("acme", RATE, 99_000.0)]))
 
     assert ("acme", RATE) not in found
     assert ("acme", BURST) not in found, "the burst follows a rate that is capped"
+
+
+def test_a_squeeze_takes_from_the_need_of_who_is_not_critical_and_of_critical_tenants_last() -> (
+    None
+):
+    needs = [("acme", RATE, 8_000.0), ("beta", RATE, 800.0)]
+    on = ground(*BASE, critical=["acme"], needs=needs)
+
+    def rates(squeezed: float) -> tuple[float, float]:
+        found = caps(state(squeezed=squeezed, **ALL), on)
+        return found["acme", RATE], found["beta", RATE]
+
+    assert rates(0) == (8_000, 800)
+    assert rates(40) == (8_000, 480)
+    assert rates(100) == (8_000, 100), "the share of an open breaker, whatever is needed"
+    assert rates(120) == (6_400, 100)
+    assert rates(200) == (5_000, 100), "of a critical tenant half, by the reduction alone"
+
+
+def test_recovery_gives_back_what_is_needed_before_the_limits() -> None:
+    on = ground(*BASE, needs=[("acme", RATE, 8_000.0)])
+
+    found = [
+        caps(state(restored=restored, squeezed=100.0, **ALL), on)["acme", RATE]
+        for restored in (0.0, 10.0, 30.0, 50.0, 70.0)
+    ]
+
+    needed = [8_000 * part / 100 for part in (0, 20, 60, 100, 100)]
+    shares = [10_000 * part / 100 for part in (10, 20, 40, 60, 80)]
+    assert found == [max(both) for both in zip(needed, shares, strict=True)]
 
 
 def test_a_burst_lets_in_four_mean_requests() -> None:
     found = caps(state(circuit_breaker=90.0), ground(*BASE, requests=[("beta", 1_500.0)]))
 
     assert found["beta", BURST] == 6_000
+
+
+def test_a_burst_of_requests_is_not_below_their_rate() -> None:
+    base = [("acme", "request_rate", 100.0), ("acme", "request_burst_size", 120.0)]
+
+    found = caps(state(reduce_limits=50.0), ground(*base, needs=[("acme", "request_rate", 80.0)]))
+
+    assert found == {("acme", "request_rate"): 80.0, ("acme", "request_burst_size"): 80.0}
 
 
 def test_the_hard_minimum_holds_and_is_told() -> None:
@@ -187,9 +237,32 @@ def test_the_caps_carry_what_they_were_made_from_and_why() -> None:
         "base": 10_000.0,
         "cut": 90.0,
         "action": "circuit_breaker",
+        "need": None,
+        "taken": 0.0,
     }
     read_back = base_of(layer).filter(pl.col("limit").is_in([RATE, BURST, SERIES]))
     assert sorted(read_back.rows()) == sorted(BASE)
+
+
+@pytest.mark.parametrize(
+    ("squeezed", "told"),
+    [
+        (0.0, "from 10,000 to 4,000, what it usually needs: memory"),
+        (20.0, "from 10,000 to 3,200, 80 % of what it usually needs: memory"),
+        (80.0, "from 10,000 to 1,000: memory"),
+    ],
+)
+def test_the_reason_says_whether_it_is_the_need_that_a_cap_leaves(
+    squeezed: float, told: str
+) -> None:
+    on = ground(*BASE, needs=[("acme", RATE, 4_000.0)])
+
+    layer = emergency_layer(state(squeezed=squeezed, **ALL), ground=on, written_at=NOON)
+    row = layer.filter(tenant="acme", limit=RATE).row(0, named=True)
+
+    assert told in row["reason"]
+    assert json.loads(row["evidence"])["need"] == 4_000
+    assert json.loads(row["evidence"])["taken"] == squeezed
 
 
 def test_caps_never_ratchet_down_from_run_to_run() -> None:
@@ -219,6 +292,8 @@ AMOUNTS = st.floats(min_value=1, max_value=1e9).map(round).map(float)
     series=AMOUNTS,
     request=AMOUNTS,
     usual=AMOUNTS,
+    usual_series=AMOUNTS,
+    squeezed=st.sampled_from([0.0, 20.0, 100.0, 140.0, 200.0]),
     least=st.floats(min_value=0, max_value=1e6).map(round).map(float),
     restored=st.sampled_from([0.0, 10.0, 40.0, 60.0, 80.0]),
     critical=st.booleans(),
@@ -231,6 +306,8 @@ def test_whatever_is_capped_can_be_published_and_is_below_its_base_and_above_its
     series: float,
     request: float,
     usual: float,
+    usual_series: float,
+    squeezed: float,
     least: float,
     restored: float,
     critical: bool,
@@ -244,11 +321,12 @@ def test_whatever_is_capped_can_be_published_and_is_below_its_base_and_above_its
     on = ground(
         *base,
         critical=["acme"] if critical else [],
-        usual=[("acme", usual)],
+        needs=[("acme", RATE, usual), ("acme", SERIES, usual_series)],
         requests=[("acme", request)],
         minimum={RATE: least},
     )
-    layer = emergency_layer(state(level, restored=restored, **ALL), ground=on, written_at=NOON)
+    now = state(level, restored=restored, squeezed=squeezed, **ALL)
+    layer = emergency_layer(now, ground=on, written_at=NOON)
 
     beneath = pl.DataFrame(base, schema=LIMITS, orient="row")
     # What lies beneath is published as well: its burst is above its rate.
@@ -258,5 +336,6 @@ def test_whatever_is_capped_can_be_published_and_is_below_its_base_and_above_its
     assert all(value >= 1 for value in said.values())
     assert all(said[limit] < value for _, limit, value in base if limit in said)
     assert said.get(RATE, least) >= min(least, rate)
-    if critical:
-        assert said.get(RATE, rate) >= min(usual, rate)
+    left = (100 - now.taken(critical=critical)) / 100
+    for limit, need, value in ((RATE, usual, rate), (SERIES, usual_series, series)):
+        assert said.get(limit, value) >= min(need * left, value), "what is needed is not refused"

@@ -29,7 +29,13 @@ from tests.policy.emergency.looks import CALM, DEFAULTS, EVERY, NOON, lasting, l
         ),
         ({"memory": 84.0}, 60, "warning", 1, set()),
         ({"memory": 86.0}, 45, "none", 0, set()),
-        ({"memory": 86.0}, 60, "emergency", 3, {"force_gc", "throttle_ingestion"}),
+        (
+            {"memory": 86.0},
+            60,
+            "emergency",
+            3,
+            {"force_gc", "reduce_limits", "throttle_ingestion"},
+        ),
         (
             {"memory": 96.0},
             60,
