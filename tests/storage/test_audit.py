@@ -32,6 +32,7 @@ DAY = timedelta(days=1)
 PLENTY = Kept(entries=10**9, bytes=10**12)
 BEFORE_AUDIT = """
     drop view v_usage_hourly; drop view v_cost_hourly; drop view v_cost_idle; drop table bills;
+    drop view v_backfills; drop table backfills;
     drop table teams; drop table usage_imported; drop table costs;
     create table costs (
         "at" timestamptz not null, tenant varchar not null, method varchar not null,

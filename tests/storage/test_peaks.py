@@ -311,6 +311,7 @@ def test_imported_hours_make_days_as_measured_ones_do(database: Database, now: d
 
 BEFORE_PEAKS = """
     drop view v_usage_hourly; drop view v_cost_hourly; drop view v_cost_idle; drop table bills;
+    drop view v_backfills; drop table backfills;
     drop table teams; drop table usage_imported; drop table costs;
     create table costs (
         "at" timestamptz not null, tenant varchar not null, method varchar not null,
