@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -17,12 +18,30 @@ NAMES_SHOWN: Final = 20
 
 
 def day_line(filled: Filled) -> str:
-    """`2026-09-01: 24,000 rows of 1,000 tenants, nothing missing`."""
-    day = f"{filled.day.start:%Y-%m-%d}"
-    if filled.hours.is_empty():
+    """What is known of a day."""
+    return mark_line(
+        day=filled.day.start.date(),
+        rows=filled.hours.height,
+        tenants=filled.tenants,
+        hours_missing=filled.hours_missing,
+        tenant_hours_missing=filled.tenant_hours_missing,
+    )
+
+
+def mark_line(
+    *,
+    day: date,
+    rows: int,
+    tenants: int,
+    hours_missing: int,
+    tenant_hours_missing: int,
+    **_: object,
+) -> str:
+    """`2026-09-01: 24,000 rows of 1,000 tenants, nothing missing`, of a row of MARKS."""
+    if not rows:
         return f"{day}: nothing is known of it"
-    rows = f"{day}: {filled.hours.height:,} rows of {_counted(filled.tenants, 'tenant')}"
-    return f"{rows}, {missing(filled.hours_missing, filled.tenant_hours_missing)}"
+    found = f"{day}: {rows:,} rows of {_counted(tenants, 'tenant')}"
+    return f"{found}, {missing(hours_missing, tenant_hours_missing)}"
 
 
 def missing(hours: int, of_tenants: int) -> str:
@@ -48,7 +67,9 @@ def outcome_lines(outcome: Outcome, *, zone: ZoneInfo) -> list[str]:
         lines.append(f"nothing is known of {_counted(empty.len(), 'day')}: {_spans(empty)}")
     hours = int(known["hours_missing"].sum())
     of_tenants = int(known["tenant_hours_missing"].sum())
-    lines.append(f"of the others, {missing(hours, of_tenants)}")
+    if not known.is_empty():
+        rest = "of what is known, " if not empty.is_empty() else ""
+        lines.append(f"{rest}{missing(hours, of_tenants)}")
     if outcome.absent:
         lines.append(
             f"known and without usage: {_counted(len(outcome.absent), 'tenant')}: "
