@@ -20,7 +20,9 @@ from policy.cost.backfill import asked_range, days_of, refuse_other_steps
 from policy.cost.periods import Period
 from policy.errors import ConfigError
 from policy.settings import Settings
+from storage.audit import append_audit
 from tasks.backfill import PromqlSource, Source
+from tasks.backfill_entries import backfilled_days
 from tasks.promql_http import promql_client
 from tasks.say import say
 from tasks.tell import Bar, tell
@@ -146,6 +148,11 @@ async def backfilled(runtime: Runtime, run: Run, *, asked: Asked, tell: Told) ->
             f"{origin} knows nothing of {work.whole.start:%Y-%m-%d} to {work.whole.end:%Y-%m-%d}: "
             "correct promql.matchers or promql.tenant, or ask for days that it has kept"
         )
+    if settings.audit_log.enabled and stored:
+        entry = backfilled_days(
+            outcome.marks, origin=origin, again=work.again, run_id=run.run_id, at=runtime.clock()
+        )
+        append_audit(runtime.database, [entry])
     run.summary.update(
         days=stored,
         rows=int(outcome.marks["rows"].sum()),

@@ -104,8 +104,16 @@ def _words(priced: Priced, *, zone: ZoneInfo) -> str:
 
 
 def _spans(days: pl.Series) -> str:
-    first, last = days.sort().dt.to_string("iso")[0], days.sort().dt.to_string("iso")[-1]
-    return first if days.len() == 1 else f"{first} to {last}"
+    """`2026-09-01 to 2026-09-03, 2026-09-07`."""
+    sorted_days = days.sort().to_frame("day")
+    island = pl.col("day") - pl.duration(days=pl.int_range(pl.len()))
+    spans = (
+        sorted_days.group_by(island.alias("island"), maintain_order=True)
+        .agg(first=pl.col("day").min(), last=pl.col("day").max())
+        .select("first", "last")
+        .iter_rows()
+    )
+    return _names([f"{first}" if first == last else f"{first} to {last}" for first, last in spans])
 
 
 def _names(names: Sequence[str]) -> str:

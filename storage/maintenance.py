@@ -52,6 +52,8 @@ DELETE_REVISIONS: Final = """
 """
 DELETE_AUDIT: Final = 'delete from audit where "at" < ?'
 DELETE_COSTS: Final = 'delete from costs where "at" < ?'
+DELETE_IMPORTED: Final = 'delete from usage_imported where "at" < ?'
+DELETE_BACKFILLS: Final = "delete from backfills where until < ?"
 DELETE_RUNS: Final = "delete from runs where started_at < ?"
 DELETE_RESOURCES: Final = 'delete from resources where "at" < ?'
 # Hours of looking, not of the clock: an absence is told in them (storage.tenants.activity), and
@@ -89,6 +91,8 @@ def apply_retention(
         "revisions": (DELETE_REVISIONS, now - retention.revisions),
         "audit": (DELETE_AUDIT, now - retention.audit),
         "costs": (DELETE_COSTS, now - retention.costs),
+        "usage_imported": (DELETE_IMPORTED, now - retention.costs),
+        "backfills": (DELETE_BACKFILLS, now - retention.costs),
         "runs": (DELETE_RUNS, now - retention.runs),
         "resources": (DELETE_RESOURCES, now - retention.resources),
         "looked_hours": (DELETE_LOOKED_HOURS, retention.looked_hours // timedelta(hours=1)),

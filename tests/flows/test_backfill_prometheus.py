@@ -259,3 +259,19 @@ async def test_in_cortex_what_its_limiter_refuses_is_not_counted(
         )
     assert samples["held-back"] == pytest.approx([100.0, 40.0])
     assert samples["free"] == pytest.approx([100.0, 100.0])
+
+
+async def test_that_past_days_came_from_elsewhere_is_in_the_audit(process: Process) -> None:
+    await process.backfill()
+
+    entry = process.database.cursor().execute(
+        "select category, actor, details from audit where action = 'backfill_ended'"
+    )
+    ((category, actor, details),) = entry.fetchall()
+    assert (category, actor) == ("cost", "operator")
+    told = json.loads(details)
+    assert (told["origin"], told["first"], told["last"]) == (
+        process.url,
+        "2026-03-09",
+        "2026-03-11",
+    )
