@@ -17,6 +17,7 @@ import typer
 from typer.core import TyperGroup
 
 from deployments.commands.audit import audit
+from deployments.commands.backfill import backfill
 from deployments.commands.backtest import backtest
 from deployments.commands.breaker import breaker_commands
 from deployments.commands.cardinality import cardinality_of
@@ -116,6 +117,7 @@ def mlo(
 
 app.command(rich_help_panel=RUNNING)(up)
 app.command(rich_help_panel=RUNNING)(serve_document)
+app.command(rich_help_panel=RUNNING)(backfill)
 app.command(rich_help_panel=LOOKING)(tenants)
 app.command(rich_help_panel=LOOKING)(recommend)
 app.command(rich_help_panel=LOOKING)(risk)

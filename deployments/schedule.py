@@ -27,6 +27,7 @@ from prefect.types.entrypoint import EntrypointType
 
 from deployments.prefect_server import RESULTS_BLOCK
 from deployments.worker import POOL, ResidentWorker
+from flows.backfill import backfill
 from flows.backtest import backtest
 from flows.cost import cost
 from flows.drill import drill
@@ -65,6 +66,7 @@ def scheduled_flows(settings: Settings) -> tuple[Scheduled, ...]:
         Scheduled(flow=optimize, every=settings.update_interval, at_once=True),
         Scheduled(flow=cost, every=settings.cost_interval, after=COST_AFTER, at_once=True),
         Scheduled(flow=maintain, every=timedelta(days=1), after=MAINTAIN_AFTER),
+        Scheduled(flow=backfill, every=None),
         Scheduled(flow=backtest, every=None),
         Scheduled(flow=rollback, every=None),
         Scheduled(flow=drill, every=None),

@@ -58,7 +58,7 @@ def detected(scrape: Scrape) -> Detected:
     factor = _highest(readings, family=families.REPLICATION_FACTOR)
     builds = readings.filter(pl.col("family") == families.BUILD).get_column("version")
     return Detected(
-        product=_product_of(seen),
+        product=product_of(seen),
         versions=tuple(sorted({*builds.drop_nulls().unique()} - {*_NO_VERSION})),
         storage=_storage(readings, seen=seen),
         replication_factor=None if factor is None else int(factor),
@@ -74,14 +74,15 @@ def detected(scrape: Scrape) -> Detected:
 
 def product(scrape: Scrape) -> Product | None:
     """Whether Mimir or Cortex was scraped; None when no page tells."""
-    return _product_of(_seen(scrape.readings))
+    return product_of(_seen(scrape.readings))
 
 
 def _seen(readings: pl.DataFrame) -> frozenset[str]:
     return frozenset(readings.get_column("family").unique())
 
 
-def _product_of(seen: Collection[str]) -> Product | None:
+def product_of(seen: Collection[str]) -> Product | None:
+    """Whether these families are of Mimir or of Cortex; None when they do not tell."""
     if any(family in seen for family in _ONLY_MIMIR):
         return "mimir"
     # Cortex is what has the build of their common past, or its own exporter, and nothing of Mimir.

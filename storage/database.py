@@ -6,6 +6,7 @@ A second owner is refused, as is a file that this release cannot understand.
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -24,6 +25,8 @@ from storage.migrate import migrate
 
 MEMORY: Final = ":memory:"
 INCOMING: Final = "incoming"  # the name under which a frame is visible to a statement
+# A commit that the disk refuses fails as one that lost against another thread does.
+_OF_THE_DISK: Final = re.compile("Could not (?:write|f?sync|truncate)|No space left")
 
 
 class Database:
@@ -96,17 +99,22 @@ class Database:
             cursor.commit()
         except duckdb.TransactionException as exc:
             _undo(cursor)
+            if _OF_THE_DISK.search(str(exc)):
+                raise self._unwritable(exc) from exc
             raise Conflict(f"history: {one_line(str(exc))}; try again") from exc
         except (duckdb.IOException, duckdb.OutOfMemoryException) as exc:
             _undo(cursor)
-            raise StorageUnavailable(
-                f"{self.path or MEMORY} cannot be written: {one_line(str(exc))}; free some space"
-            ) from exc
+            raise self._unwritable(exc) from exc
         except BaseException:
             _undo(cursor)
             raise
         finally:
             self._of_thread.in_transaction = False
+
+    def _unwritable(self, exc: duckdb.Error) -> StorageUnavailable:
+        return StorageUnavailable(
+            f"{self.path or MEMORY} cannot be written: {one_line(str(exc))}; free some space"
+        )
 
     def close(self) -> None:
         """Write everything to the file and give it back."""

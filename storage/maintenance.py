@@ -55,6 +55,8 @@ DELETE_REVISIONS: Final = """
 """
 DELETE_AUDIT: Final = 'delete from audit where "at" < ?'
 DELETE_COSTS: Final = 'delete from costs where "at" < ?'
+DELETE_IMPORTED: Final = 'delete from usage_imported where "at" < ?'
+DELETE_BACKFILLS: Final = "delete from backfills where until < ?"
 DELETE_RUNS: Final = "delete from runs where started_at < ?"
 DELETE_RESOURCES: Final = 'delete from resources where "at" < ?'
 DELETE_CREEP_DAYS: Final = 'delete from creep_days where "at" < ?'
@@ -95,6 +97,8 @@ def apply_retention(
         "revisions": (DELETE_REVISIONS, now - retention.revisions),
         "audit": (DELETE_AUDIT, now - retention.audit),
         "costs": (DELETE_COSTS, now - retention.costs),
+        "usage_imported": (DELETE_IMPORTED, now - retention.costs),
+        "backfills": (DELETE_BACKFILLS, now - retention.costs),
         "runs": (DELETE_RUNS, now - retention.runs),
         "resources": (DELETE_RESOURCES, now - retention.resources),
         "creep_days": (DELETE_CREEP_DAYS, now - retention.creep_days),

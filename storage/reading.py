@@ -89,6 +89,7 @@ TENANTS_KNOWN: Final = """
     union select tenant from layers
     union select tenant from decisions
     union select tenant from limits_observed where tenant <> ''
+    union select tenant from costs
     order by tenant
 """
 ALL_REVISIONS: Final = "select * from v_revisions order by revision desc"

@@ -11,7 +11,9 @@ from typing import Final
 import polars as pl
 
 from policy.frames import UTC_TIME
+from storage.client import query
 from storage.database import Database, read_frame
+from storage.literals import literal
 
 RUNS: Final = pl.Schema(
     {
@@ -31,6 +33,10 @@ LATEST_RUNS: Final = """
         partition by flow order by started_at desc, finished_at desc nulls last
     ) = 1
     order by flow
+"""
+PROBLEM_OF_RUN: Final = """
+    select summary ->> '$.problem' as problem from runs where run_id = {run_id}
+    order by started_at desc limit 1
 """
 
 
@@ -59,3 +65,13 @@ def record_run(database: Database, run: Run) -> None:
 def latest_runs(database: Database) -> pl.DataFrame:
     """The newest run of each flow (RUNS); `summary` is JSON."""
     return read_frame(database, LATEST_RUNS, schema=RUNS)
+
+
+def problem_of(url: str, *, run_id: str) -> str | None:
+    """Why the run failed; None where it did not, or has not ended yet.
+
+    Raises:
+        StorageError: the history cannot be reached.
+    """
+    found = query(url, PROBLEM_OF_RUN.format(run_id=literal(run_id)))["problem"].to_list()
+    return str(found[0]) if found and found[0] is not None else None

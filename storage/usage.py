@@ -7,23 +7,16 @@ from typing import Final
 
 import polars as pl
 
-from policy.cost.usage import SIGNAL_OF, USAGE
-from policy.frames import UTC_TIME
+from policy.cost.usage import IMPORTED, SIGNAL_OF, USAGE
+from storage.client import query
 from storage.database import Database, read_frame, write_frame
+from storage.literals import literal
 
-# Hours of a signal from elsewhere. `mean` over `covered_seconds` of the hour.
-IMPORTED: Final = pl.Schema(
-    {
-        "at": UTC_TIME,
-        "tenant": pl.String(),
-        "signal": pl.String(),
-        "mean": pl.Float64(),
-        "covered_seconds": pl.Float64(),
-    }
-)
-
+# A signal that was there in a part only of what is known of the hour counts for that part: who was
+# asked a query in one look of twelve was not asked twelve.
 _COLUMNS: Final = ", ".join(
-    f"any_value(mean) filter (signal = '{signal}') as {column}"
+    f"any_value(mean) filter (signal = '{signal}') * "
+    f"(any_value(covered_seconds) filter (signal = '{signal}') / max(covered_seconds)) as {column}"
     for column, signal in SIGNAL_OF.items()
 )
 # The hours are bound on both sides of the union: then DuckDB skips all other blocks.
@@ -58,6 +51,26 @@ INSERT_IMPORTED: Final = """
     select *, $origin as origin, $at::timestamptz as imported_at from incoming
     order by "at", signal, tenant
 """
+_SIGNALS: Final = ", ".join(f"'{signal}'" for signal in SIGNAL_OF.values())
+TENANTS_BETWEEN: Final = f"""
+    select tenant from peaks_hourly
+    where "at" >= {{start}}::timestamptz and "at" < {{end}}::timestamptz and signal in ({_SIGNALS})
+    union
+    select tenant from usage_imported
+    where "at" >= {{start}}::timestamptz and "at" < {{end}}::timestamptz
+    order by tenant
+"""  # noqa: S608 - names of our own
+
+
+def tenants_between(where: str | Database, *, start: datetime, end: datetime) -> list[str]:
+    """The tenants with usage in the hours that begin within [start, end), sorted.
+
+    Raises:
+        StorageError: the history cannot be reached.
+    """
+    sql = TENANTS_BETWEEN.format(start=literal(start.isoformat()), end=literal(end.isoformat()))
+    found = read_frame(where, sql) if isinstance(where, Database) else query(where, sql)
+    return found["tenant"].to_list()
 
 
 def usage_hours(database: Database, *, start: datetime, end: datetime) -> pl.DataFrame:

@@ -1,4 +1,4 @@
-"""Ask PromQL over HTTP: one client, one question at one moment, asked again while there is time.
+"""Ask PromQL over HTTP: one client, one question, asked again while there is time.
 
 What is refused becomes one sentence that names the setting to correct; no sentence carries a
 header, a password or a token. A 429, a 5xx and silence are asked again within the time for the
@@ -12,7 +12,7 @@ import json
 import ssl
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
 from typing import Final
@@ -65,11 +65,13 @@ class Asking:
     """All questions of one look: where, as of when, and how patiently.
 
     Attributes:
-        at: the moment that every question is about, aware UTC.
+        at: the moment that every question is about, aware UTC; the last one, of a range.
         clock: the time now, aware UTC.
         deadline: the event loop's time at which the look is over.
         sleep: waits so many seconds.
         chance: gives a number from 0 to 1, so that many who failed together do not return so.
+        since: the first moment of a range; None asks about the one moment.
+        every: how far apart the moments of a range are.
         turns: holds the questions to `promql.maxConcurrentQueries` at once.
         ahead: seconds that the other side's clock is ahead of ours, once it answered.
     """
@@ -81,6 +83,8 @@ class Asking:
     deadline: float
     sleep: Callable[[float], Awaitable[None]]
     chance: Callable[[], float]
+    since: datetime | None = None
+    every: timedelta = timedelta(hours=1)
     turns: asyncio.Semaphore = field(init=False)
     ahead: dict[str, float] = field(default_factory=dict)
 
@@ -89,7 +93,7 @@ class Asking:
         object.__setattr__(self, "turns", turns)
 
     async def body(self, query: str) -> bytes:
-        """The whole body of the answer to an instant query.
+        """The whole body of the answer.
 
         Raises:
             PromqlUnavailable: no whole answer came in the time that there is.
@@ -133,11 +137,11 @@ class Asking:
             await self.sleep(wait)
 
     async def _once(self, query: str) -> Packed:
-        url = f"{self.promql.url}/api/v1/query"
+        url = f"{self.promql.url}/api/v1/query{'' if self.since is None else '_range'}"
         seconds = self.promql.timeout.total_seconds()
         form = {
             "query": query,
-            "time": f"{self.at.timestamp():.3f}",
+            **self._moments(),
             "timeout": f"{max(1, round(seconds * 1000))}ms",
         }
         try:
@@ -162,6 +166,13 @@ class Asking:
                     f"{url} shows a certificate that is not trusted: set promql.tls.caFile"
                 ) from error
             raise failure(error, url=url) from error
+
+    def _moments(self) -> dict[str, str]:
+        at = f"{self.at.timestamp():.3f}"
+        if self.since is None:
+            return {"time": at}
+        start, step = f"{self.since.timestamp():.3f}", f"{self.every.total_seconds():g}"
+        return {"start": start, "end": at, "step": step}
 
 
 def promql_client(

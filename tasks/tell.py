@@ -5,9 +5,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Sequence
 from typing import Final
+from uuid import UUID
 
 import polars as pl
-from prefect.artifacts import acreate_markdown_artifact
+from prefect.artifacts import (
+    acreate_markdown_artifact,
+    acreate_progress_artifact,
+    aupdate_progress_artifact,
+)
 from prefect.context import FlowRunContext
 
 from policy.figures import figure
@@ -29,6 +34,33 @@ async def tell(markdown: str, *, key: str, description: str) -> None:
         await acreate_markdown_artifact(markdown=markdown, key=key, description=description)
     except Exception as exc:  # noqa: BLE001 - whatever it was, the next run tells again
         _log.warning("the report of %s was not kept: %s: %s", key, type(exc).__name__, exc)
+
+
+class Bar:
+    """A bar on the page of this run in the Prefect UI; nothing outside a run.
+
+    It is a comfort: a server that cannot keep it must not make the run a failure.
+    """
+
+    def __init__(self, *, key: str, description: str) -> None:
+        self._key = key
+        self._description = description
+        self._artifact: UUID | None = None
+
+    async def show(self, share: float) -> None:
+        """Show how much is done, 0 to 1."""
+        if FlowRunContext.get() is None:
+            return
+        percent = min(100.0, max(0.0, share * 100))
+        try:
+            if self._artifact is None:
+                self._artifact = await acreate_progress_artifact(
+                    percent, key=self._key, description=self._description
+                )
+            else:
+                await aupdate_progress_artifact(self._artifact, percent)
+        except Exception as exc:  # noqa: BLE001 - whatever it was, the next share may be shown
+            _log.warning("the progress of %s was not shown: %s", self._key, type(exc).__name__)
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

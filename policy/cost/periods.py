@@ -96,10 +96,26 @@ def window(text: str, *, now: datetime, zone: ZoneInfo) -> Period:
             f"{text!r} is no window; write one of {', '.join(NAMED)}, a length like 7d, or two "
             "days like 2026-11-01..2026-12-01"
         )
-    found = Period(start=_moment(begins, zone=zone), end=_moment(ends, zone=zone))
+    found = Period(start=moment(begins, zone=zone), end=moment(ends, zone=zone))
     if found.end <= found.start:
         raise ConfigError(f"the window {text!r} ends before it begins")
     return found
+
+
+def moment(text: str, *, zone: ZoneInfo) -> datetime:
+    """The day's midnight or the moment that a person names, aware UTC.
+
+    Raises:
+        ConfigError: it is none.
+    """
+    written = text.strip()
+    try:
+        found = datetime.fromisoformat(written)
+    except ValueError:
+        raise ConfigError(
+            f"{written!r} is no day or moment; write it like 2026-11-01 or 2026-11-01T06:00Z"
+        ) from None
+    return (found if found.tzinfo else found.replace(tzinfo=zone)).astimezone(UTC)
 
 
 def _before(unit: Unit, *, now: datetime, zone: ZoneInfo) -> Period:
@@ -128,14 +144,3 @@ def _midnight(day: date, zone: ZoneInfo) -> datetime:
     # Where midnight comes twice the first is meant; where it does not come, the moment of the
     # change: fold 0 takes the offset of before, which lands there.
     return datetime.combine(day, time(), tzinfo=zone).astimezone(UTC)
-
-
-def _moment(text: str, *, zone: ZoneInfo) -> datetime:
-    written = text.strip()
-    try:
-        found = datetime.fromisoformat(written)
-    except ValueError:
-        raise ConfigError(
-            f"{written!r} is no day or moment; write it like 2026-11-01 or 2026-11-01T06:00Z"
-        ) from None
-    return (found if found.tzinfo else found.replace(tzinfo=zone)).astimezone(UTC)

@@ -42,6 +42,17 @@ SIGNAL_OF: Final[Mapping[str, str]] = {
 }
 """The signal that each column of USAGE is the mean of."""
 
+# Hours of a signal from elsewhere. `mean` over `covered_seconds` of the hour, which begins at `at`.
+IMPORTED: Final = pl.Schema(
+    {
+        "at": UTC_TIME,
+        "tenant": pl.String(),
+        "signal": pl.String(),
+        "mean": pl.Float64(),
+        "covered_seconds": pl.Float64(),
+    }
+)
+
 SECONDS_PER_HOUR: Final = 3_600.0
 HOURS_PER_MONTH: Final = 730.5  # a twelfth of 365.25 days
 BYTES_PER_SAMPLE: Final = 2.0  # in object storage, after compaction (Mimir's capacity planning)

@@ -175,6 +175,22 @@ def test_sql_asks_the_running_process(system: System) -> None:
     assert json.loads(asked.stdout)[0]["n"] > 0
 
 
+def test_the_running_process_does_a_backfill_and_the_command_follows(system: System) -> None:
+    lines = [f"2026-03-10T{hour:02d}:00:00Z,of-a-file,active_series,50" for hour in range(24)]
+    # What is left in the folder is the subject of another test.
+    path = system.folder / "data" / "usage.csv"
+    path.write_text("\n".join(["at,tenant,signal,mean", *lines, ""]))
+
+    done = system.run("backfill", "--from-file", str(path))
+
+    assert done.returncode == 0, done.stderr
+    assert "2026-03-10: 24 rows of 1 tenant, nothing missing" in done.stderr
+    artifacts = system.api("artifacts/latest/filter")
+    assert {"backfill", "backfill-progress"} <= {artifact["key"] for artifact in artifacts}
+    progress = next(one for one in artifacts if one["key"] == "backfill-progress")
+    assert float(progress["data"]) == 100.0
+
+
 def test_the_snapshot_opens_in_any_client_while_we_run(system: System) -> None:
     snapshot = system.folder / "data" / "history.ro.duckdb"
     system.until("a snapshot", snapshot.exists)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 # What came with the audit's migration and since.
 BEFORE_11 = """
+    drop view v_backfills; drop table backfills;
     drop view v_cluster_rises; drop table cluster_rises;
     drop view v_breaker_metrics; drop table breaker_metrics;
     drop view v_leaks; drop table leaks; drop table creep_days;

@@ -194,3 +194,18 @@ def test_what_is_no_usage_is_not_imported(database: Database, mean: float) -> No
         )
 
     assert usage_hours(database, start=SPRING, end=SPRING + HOUR).is_empty()
+
+
+def test_a_signal_of_a_part_of_the_hour_counts_for_that_part(database: Database) -> None:
+    """Who was asked queries in half of what is known of an hour was asked half as many."""
+    rows = [
+        (SPRING, "t1", SAMPLES_RECEIVED, 10.0, 2400.0),
+        (SPRING, "t1", ACTIVE_SERIES, 100.0, 1200.0),
+    ]
+    frame = pl.DataFrame(rows, schema=IMPORTED, orient="row")
+    import_usage(database, frame, origin="backfill", at=SPRING)
+
+    (found,) = usage_hours(database, start=SPRING, end=SPRING + HOUR).iter_rows(named=True)
+
+    assert found["covered_seconds"] == 2400.0
+    assert (found["samples_per_second"], found["active_series"]) == (10.0, 50.0)
