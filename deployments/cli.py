@@ -19,6 +19,7 @@ from typer.core import TyperGroup
 from deployments.commands.audit import audit
 from deployments.commands.backtest import backtest
 from deployments.commands.breaker import breaker_commands
+from deployments.commands.budget import budget
 from deployments.commands.cardinality import cardinality_of
 from deployments.commands.config import config_commands
 from deployments.commands.cost import cost
@@ -120,6 +121,7 @@ app.command(rich_help_panel=LOOKING)(tenants)
 app.command(rich_help_panel=LOOKING)(recommend)
 app.command(rich_help_panel=LOOKING)(risk)
 app.command(rich_help_panel=LOOKING)(cost)
+app.command(rich_help_panel=LOOKING)(budget)
 app.command(rich_help_panel=LOOKING)(explain)
 app.command(rich_help_panel=LOOKING)(whatif)
 app.command(rich_help_panel=LOOKING)(backtest)

@@ -423,7 +423,7 @@ def test_looking_does_not_import_prefect(history: Path) -> None:
         "import sys\n"
         "from typer.testing import CliRunner\n"
         "from deployments.cli import app\n"
-        "for words in ('config show', 'tenants', 'recommend', 'diff', 'explain acme'):\n"
+        "for words in ('config show', 'tenants', 'recommend', 'diff', 'explain acme', 'budget'):\n"
         "    result = CliRunner().invoke(app, words.split())\n"
         "    assert result.exit_code in (0, 3), result.output\n"
         "assert not {'prefect', 'httpx', 'kubernetes'} & sys.modules.keys()\n"

@@ -1,0 +1,132 @@
+"""What was spent by day, and how budgets stand, stored and read again."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import polars as pl
+import pytest
+
+from policy.cost.bills import BILLS
+from policy.cost.budgets import CHARGED, DAYS
+from policy.cost.periods import Period, pieces
+from policy.cost.pricing import COSTS
+from policy.cost.teams import TEAMS
+from storage.budgets import STANDING, read_budgets, replace_budgets
+from storage.costs import replace_costs, replace_teams
+from storage.database import Database
+from storage.spending import charged
+
+BERLIN = ZoneInfo("Europe/Berlin")
+MIDNIGHT = datetime(2026, 3, 3, 23, tzinfo=UTC)  # in Berlin, of the 4th
+HOUR = timedelta(hours=1)
+
+
+def store(database: Database, *rows: tuple[datetime, str, str | None, str], bill: str) -> None:
+    costs = pl.DataFrame(
+        [
+            {
+                "at": at,
+                "tenant": tenant,
+                "currency": currency,
+                "method": "samples",
+                "amount": amount and Decimal(amount),
+                "covered_seconds": 3600.0,
+            }
+            for at, tenant, amount, currency in rows
+        ],
+        schema=COSTS,
+    )
+    hours = sorted({at for at, *_ in rows})
+    bills = [(at, "USD", Decimal(bill)) for at in hours] if bill else []
+    replace_costs(
+        database,
+        costs,
+        bills=pl.DataFrame(bills, schema=BILLS, orient="row"),
+        start=hours[0],
+        end=hours[-1] + HOUR,
+        run_id="r",
+    )
+
+
+def days() -> list[Period]:
+    return pieces(
+        Period(start=MIDNIGHT - 24 * HOUR, end=MIDNIGHT + 24 * HOUR), unit="day", zone=BERLIN
+    )
+
+
+def test_a_day_is_charged_by_tenant_in_the_time_zone_and_in_one_currency(
+    database: Database,
+) -> None:
+    store(
+        database,
+        (MIDNIGHT - HOUR, "a", "1", "USD"),
+        (MIDNIGHT, "a", "2", "USD"),
+        (MIDNIGHT + HOUR, "a", "4", "USD"),
+        (MIDNIGHT, "b", None, "USD"),
+        (MIDNIGHT, "c", "100", "EUR"),
+        bill="",
+    )
+    replace_teams(database, pl.DataFrame([("a", "blue")], schema=TEAMS, orient="row"))
+
+    amounts, of_days = charged(database, days(), currency="USD")
+
+    assert amounts.schema == CHARGED
+    assert amounts.rows() == [
+        (0, "a", "blue", 1),
+        (1, "a", "blue", 6),
+        (1, "b", "unattributed", None),
+    ]
+    assert of_days.schema == DAYS
+    assert of_days.select("number", "hours", "idle").rows() == [(0, 1, None), (1, 2, None)]
+
+
+def test_what_idles_on_a_day_is_its_bill_without_what_is_charged(database: Database) -> None:
+    store(
+        database,
+        (MIDNIGHT, "a", "2", "USD"),
+        (MIDNIGHT, "b", "1.5", "USD"),
+        (MIDNIGHT + HOUR, "a", None, "USD"),
+        bill="10",
+    )
+
+    _, of_days = charged(database, days(), currency="USD")
+
+    assert of_days.select("hours", "idle").rows() == [(0, None), (2, Decimal("16.5"))]
+
+
+@pytest.mark.parametrize("asked_by", ["its owner", "another process"])
+def test_how_budgets_stand_is_replaced_as_a_whole_and_the_least_left_comes_first(
+    path: Path, now: datetime, asked_by: str
+) -> None:
+    def standing(name: str, left: str | None) -> dict[str, Any]:
+        return {
+            "scope": "tenant",
+            "name": name,
+            "unit": "month",
+            "budget": Decimal(10),
+            "enforced": False,
+            "currency": "USD",
+            "starts": now,
+            "ends": now + HOUR,
+            "left": left and Decimal(left),
+            "passed": 0.5,
+            "hours": 3,
+            "crosses_on": now.date(),
+        }
+
+    with Database.open(str(path), clock=lambda: now) as database:
+        for names in (["gone"], ["more", "unknown", "less"]):
+            amounts = {"less": "-1", "more": "5", "unknown": None, "gone": "0"}
+            frame = pl.DataFrame([standing(each, amounts[each]) for each in names], schema=STANDING)
+            replace_budgets(database, frame, at=now)
+        found = read_budgets(database) if asked_by == "its owner" else None
+    found = read_budgets(str(path)) if found is None else found
+
+    assert found.schema == STANDING
+    assert found["name"].to_list() == ["less", "more", "unknown"]
+    assert found.select("at", "crosses_on").unique().rows() == [(now, now.date())]
