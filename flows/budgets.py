@@ -10,9 +10,10 @@ from zoneinfo import ZoneInfo
 import polars as pl
 
 from flows.runtime import Run, Runtime
-from policy.cost.budgets import budgets, spending, status
+from policy.cost.budgets import budgets
 from policy.cost.forecast import HISTORY_DAYS, forecasts
 from policy.cost.periods import Period, period, pieces
+from policy.cost.standing import so_far, spending, status
 from policy.settings.cost import CostControl
 from storage.budgets import replace_budgets
 from storage.reading import known_tenants
@@ -64,6 +65,10 @@ def see_budgets(runtime: Runtime, run: Run, rules: CostControl) -> Standing:
     replace_budgets(
         runtime.database, stands.join(ahead, on=keys, how="left", maintain_order="left"), at=now
     )
+    spent_so_far = so_far(
+        amounts, days=days, currency=rules.global_budget.currency, now=now, zone=zone
+    )
+    runtime.telemetry.spending.show(stands, spent=spent_so_far)
     run.summary["budgets"] = stands.height
     run.summary["over_budget"] = stands.filter(pl.col("used") >= 1).height
     return Standing(status=stands, forecasts=ahead, charged=amounts, spent=spent, days=days)

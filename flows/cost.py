@@ -10,6 +10,7 @@ import polars as pl
 from prefect import flow
 
 from flows.budgets import see_budgets
+from flows.cost_alerts import see_alerts
 from flows.cost_words import cost_report
 from flows.runtime import Run, Runtime, current
 from policy.cost.bills import bills
@@ -46,7 +47,8 @@ async def cost() -> None:
         await rolled_up(runtime.database, at=runtime.clock(), sustained_for=sustained_for(settings))
         count = price_new_hours(runtime, run, settings)
         note_teams(runtime, settings.cost_control)
-        see_budgets(runtime, run, settings.cost_control)
+        stands = see_budgets(runtime, run, settings.cost_control)
+        see_alerts(runtime, run, settings, stands=stands)
         day = last_day(runtime)
         if count:
             total = day["amount"].sum()

@@ -52,6 +52,7 @@ DELETE_REVISIONS: Final = """
 """
 DELETE_AUDIT: Final = 'delete from audit where "at" < ?'
 DELETE_COSTS: Final = 'delete from costs where "at" < ?'
+DELETE_COST_ALERTS: Final = "delete from cost_alerts where over_at < ?"
 DELETE_RUNS: Final = "delete from runs where started_at < ?"
 DELETE_RESOURCES: Final = 'delete from resources where "at" < ?'
 # Hours of looking, not of the clock: an absence is told in them (storage.tenants.activity), and
@@ -89,6 +90,7 @@ def apply_retention(
         "revisions": (DELETE_REVISIONS, now - retention.revisions),
         "audit": (DELETE_AUDIT, now - retention.audit),
         "costs": (DELETE_COSTS, now - retention.costs),
+        "cost_alerts": (DELETE_COST_ALERTS, now - retention.costs),
         "runs": (DELETE_RUNS, now - retention.runs),
         "resources": (DELETE_RESOURCES, now - retention.resources),
         "looked_hours": (DELETE_LOOKED_HOURS, retention.looked_hours // timedelta(hours=1)),

@@ -7,9 +7,9 @@ from typing import Final
 
 import polars as pl
 
-from policy.cost.budgets import CHARGED, DAYS
 from policy.cost.periods import Period
 from policy.cost.pricing import COMPONENTS, QUANTITIES
+from policy.cost.standing import CHARGED, DAYS
 from policy.frames import UTC_TIME
 from storage.client import query
 from storage.database import Database, read_frame

@@ -18,9 +18,9 @@ from zoneinfo import ZoneInfo
 
 import polars as pl
 
-from policy.cost.budgets import SPENDING
 from policy.cost.outlook import Outlook, outlook
 from policy.cost.periods import Period, period, pieces
+from policy.cost.standing import SPENDING
 
 PATHS: Final = 500
 HISTORY_DAYS: Final = 140

@@ -53,7 +53,7 @@ create table cost_alerts (
     scope varchar not null,
     name varchar not null,
     unit varchar not null,
-    starts timestamptz not null,
+    starts timestamptz,
     threshold double not null,
     severity varchar not null,
     reached double not null,
@@ -75,5 +75,5 @@ comment on column v_cost_alerts.kind is 'threshold, burn or anomaly.';
 comment on column v_cost_alerts.threshold is
     'Percent of a budget, a burn rate, or how many deviations from the usual.';
 comment on column v_cost_alerts.reached is 'What it was when it was told, in the same unit.';
-comment on column v_cost_alerts.severity is 'info, ticket or page.';
+comment on column v_cost_alerts.severity is 'info, warning or critical.';
 comment on column v_cost_alerts.over_at is 'Null while it lasts; a period that ended is over.';

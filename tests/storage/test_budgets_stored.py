@@ -11,12 +11,13 @@ from zoneinfo import ZoneInfo
 import polars as pl
 import pytest
 
+from policy.cost.alerts import ALERTS
 from policy.cost.bills import BILLS
-from policy.cost.budgets import CHARGED, DAYS
 from policy.cost.periods import Period, pieces
 from policy.cost.pricing import COSTS
+from policy.cost.standing import CHARGED, DAYS
 from policy.cost.teams import TEAMS
-from storage.budgets import STANDING, read_budgets, replace_budgets
+from storage.budgets import STANDING, open_alerts, read_budgets, record_alerts, replace_budgets
 from storage.costs import replace_costs, replace_teams
 from storage.database import Database
 from storage.spending import charged
@@ -130,3 +131,38 @@ def test_how_budgets_stand_is_replaced_as_a_whole_and_the_least_left_comes_first
     assert found.schema == STANDING
     assert found["name"].to_list() == ["less", "more", "unknown"]
     assert found.select("at", "crosses_on").unique().rows() == [(now, now.date())]
+
+
+def alert(now: datetime, *, kind: str, starts: datetime | None) -> dict[str, Any]:
+    return {
+        "kind": kind,
+        "scope": "tenant",
+        "name": "acme",
+        "unit": "month",
+        "starts": starts,
+        "threshold": 50.0,
+        "severity": "info",
+        "reached": 51.0,
+        "because": "acme used 51 %",
+        "evidence": "{}",
+        "at": now,
+    }
+
+
+@pytest.mark.parametrize("starts", [MIDNIGHT, None], ids=["of a period", "of none"])
+def test_an_alert_is_open_until_it_is_over_and_stays_in_the_history(
+    database: Database, now: datetime, starts: datetime | None
+) -> None:
+    nothing = pl.DataFrame(schema=ALERTS)
+    both = pl.DataFrame(
+        [alert(now, kind="threshold", starts=starts), alert(now, kind="burn", starts=starts)],
+        schema=ALERTS,
+    )
+    record_alerts(database, began=both, over=nothing)
+    over = both.filter(kind="threshold").with_columns(over_at=pl.lit(now + HOUR))
+
+    record_alerts(database, began=nothing, over=over.cast(ALERTS))
+
+    assert open_alerts(database)["kind"].to_list() == ["burn"]
+    kept = database.cursor().execute("select kind, over_at from v_cost_alerts order by kind")
+    assert kept.fetchall() == [("burn", None), ("threshold", now + HOUR)]

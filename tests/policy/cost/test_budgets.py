@@ -12,16 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policy.cost.budgets import (
-    BUDGETS,
-    CHARGED,
-    DAYS,
-    STATUS,
-    budgets,
-    spending,
-    status,
-)
+from policy.cost.budgets import BUDGETS, budgets
 from policy.cost.periods import Period, period, pieces
+from policy.cost.standing import CHARGED, DAYS, STATUS, spending, status
 from policy.errors import ConfigError
 from policy.settings import parse_settings
 from policy.settings.cost import CostControl

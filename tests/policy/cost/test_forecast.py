@@ -15,10 +15,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policy.cost.budgets import DAYS, SPENDING, STATUS
 from policy.cost.forecast import FORECASTS, forecasts, past, paths
 from policy.cost.outlook import outlook
 from policy.cost.periods import Period, pieces
+from policy.cost.standing import DAYS, SPENDING, STATUS
 
 DAY = timedelta(days=1)
 HOUR = timedelta(hours=1)
