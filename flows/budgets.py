@@ -13,9 +13,9 @@ from flows.runtime import Run, Runtime
 from policy.cost.budgets import budgets
 from policy.cost.forecast import HISTORY_DAYS, forecasts
 from policy.cost.periods import Period, period, pieces
-from policy.cost.standing import so_far, spending, status
+from policy.cost.standing import SO_FAR, STATUS, so_far, spending, status
 from policy.settings.cost import CostControl
-from storage.budgets import replace_budgets
+from storage.budgets import STANDING, replace_budgets
 from storage.reading import known_tenants
 from storage.spending import charged
 
@@ -72,6 +72,12 @@ def see_budgets(runtime: Runtime, run: Run, rules: CostControl) -> Standing:
     run.summary["budgets"] = stands.height
     run.summary["over_budget"] = stands.filter(pl.col("used") >= 1).height
     return Standing(status=stands, forecasts=ahead, charged=amounts, spent=spent, days=days)
+
+
+def forget_budgets(runtime: Runtime) -> None:
+    """No budget stands any more."""
+    replace_budgets(runtime.database, STANDING.to_frame(), at=runtime.clock())
+    runtime.telemetry.spending.show(STATUS.to_frame(), spent=SO_FAR.to_frame())
 
 
 def _asked(*, now: datetime, zone: ZoneInfo) -> list[Period]:

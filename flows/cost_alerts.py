@@ -22,14 +22,18 @@ from tasks.say import say
 MOST_LINES: Final = 20
 
 
-def see_alerts(runtime: Runtime, run: Run, settings: Settings, *, stands: Standing) -> pl.DataFrame:
+def see_alerts(
+    runtime: Runtime, run: Run, settings: Settings, *, stands: Standing | None
+) -> pl.DataFrame:
     """Tell what began, close what is over; ALERTS that were told.
 
-    Without `budgetAlerts` nothing is told, and what was open is closed without a word.
+    Without `budgetAlerts`, or where no budget stands (None), nothing is told, and what was open is
+    closed without a word.
     """
-    on = settings.cost_control.budget_alerts
     now = runtime.clock()
-    conditions = _conditions(runtime, settings, stands) if on else CONDITIONS.to_frame()
+    conditions = CONDITIONS.to_frame()
+    if stands is not None and settings.cost_control.budget_alerts:
+        conditions = _conditions(runtime, settings, stands)
     turn = turned(conditions, known=open_alerts(runtime.database), now=now)
     news = told(turn.began)
     fell = turn.over.join(conditions.select(KEYS), on=KEYS, how="semi", nulls_equal=True)

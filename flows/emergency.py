@@ -13,9 +13,9 @@ from typing import Final
 import polars as pl
 
 from flows.auditing import allowed, note
-from flows.in_force import operator_limits
+from flows.in_force import limits_beneath
 from flows.runtime import Run, Runtime
-from policy.effective import beneath, overlaid
+from policy.cost.enforcement import LAYER as BUDGET
 from policy.emergency.caps import (
     LAYER,
     QUERIES,
@@ -30,8 +30,8 @@ from policy.emergency.readings import look_of, worst
 from policy.emergency.rules import Terms, rank, terms_of
 from policy.emergency.state import State, as_json, from_json
 from policy.emergency.words import capped_words, event_line, listed
-from policy.frames import LAYERS, LIMITS, empty
-from policy.layers import LAST_WORDS, Bounds, compose
+from policy.frames import LAYERS, empty
+from policy.layers import LAST_WORDS
 from policy.scrape import Scrape
 from policy.settings import Settings
 from policy.signals import DISCARD_SIGNALS, SAMPLES_ASKED, SAMPLES_PER_REQUEST
@@ -128,7 +128,8 @@ def evidence(runtime: Runtime, samples: pl.DataFrame, *, at: datetime) -> pl.Dat
 
     Mimir refuses by a cap for some time after it is gone.
     """
-    capped = read_layers(runtime.database, now=at).filter(layer=LAYER)["tenant"].unique()
+    caps = read_layers(runtime.database, now=at).filter(pl.col("layer").is_in([LAYER, BUDGET]))
+    capped = caps["tenant"].unique()
     lately = {
         tenant: since for tenant, since in runtime.memory.capped.items() if at - since < LINGERS
     }
@@ -164,9 +165,13 @@ def _caps(
     bounds = bounds_of(settings.limits)
     wanted = sorted({*tuned(settings.limits)} & {*REDUCED}) + list(QUERIES)
     remembered = base_of(known)
-    fresh = _beneath(runtime, tenants=tenants, limits=wanted, layers=layers, bounds=bounds).join(
-        remembered, on=["tenant", "limit"], how="anti"
-    )
+    fresh = limits_beneath(
+        runtime,
+        tenants=tenants,
+        limits=wanted,
+        words=layers.filter(pl.col("layer").is_in(_BENEATH)),
+        bounds=bounds,
+    ).join(remembered, on=["tenant", "limit"], how="anti")
     usual = baseline(runtime.database, now=now, window=USUAL_WINDOW, signal=SAMPLES_ASKED)
     requests = samples.filter(signal=SAMPLES_PER_REQUEST)
     ground = Ground(
@@ -179,25 +184,6 @@ def _caps(
         bounds=bounds,
     )
     return emergency_layer(state, ground=ground, written_at=now)
-
-
-def _beneath(
-    runtime: Runtime,
-    *,
-    tenants: pl.Series,
-    limits: list[str],
-    layers: pl.DataFrame,
-    bounds: Bounds,
-) -> pl.DataFrame:
-    """LIMITS that the tenants have without a blast, an emergency or an operator's word."""
-    own = beneath(operator_limits(runtime), tenants=tenants, limits=limits)
-    said = layers.filter(
-        pl.col("layer").is_in(_BENEATH)
-        & pl.col("limit").is_in(limits)
-        & pl.col("tenant").is_in(tenants.implode())
-    )
-    composed = compose(said, beneath=own, bounds=bounds, now=runtime.clock())
-    return overlaid(own, above=composed.select(LIMITS.names()))
 
 
 async def _keep(

@@ -80,6 +80,7 @@ class Memory:
         thresholds: of the breakers, and when they were adapted.
         held: the tenants that the breaker held in the newest look; None before the first one.
         capped: when the emergency last capped each tenant.
+        would_cap: LAYERS that a dry run's budgets would have written, so that they are said once.
         mirrored: when the ConfigMap of the audit was last tried, and the state that it then had.
         settings: those of the newest look, and what was wrong with a change of them.
     """
@@ -107,6 +108,7 @@ class Memory:
     not_before: datetime | None = None
     held: frozenset[str] | None = None
     capped: dict[str, datetime] = field(default_factory=dict)
+    would_cap: pl.DataFrame | None = None
     mirrored: tuple[datetime, tuple[object, ...]] | None = None
     settings: tuple[Settings, str | None] | None = None
 

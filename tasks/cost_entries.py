@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Final
 
@@ -29,6 +29,37 @@ def alerts_over(over: pl.DataFrame, *, run_id: str, at: datetime) -> Iterator[Au
     """One entry per alert (ALERTS) that is over within its period."""
     for alert in over.iter_rows(named=True):
         yield _of(alert, action="cost_alert_over", run_id=run_id, at=at)
+
+
+def budgets_enforced(
+    caps: pl.DataFrame, *, acting: bool, run_id: str, at: datetime
+) -> Iterator[AuditEntry]:
+    """One entry per tenant whose limits a budget caps from now on, or otherwise than before.
+
+    Args:
+        caps: LAYERS of these tenants.
+        acting: whether they are capped; else it is told that they would be.
+        run_id: of the run.
+        at: when, aware UTC.
+    """
+    for (tenant,), its in caps.group_by("tenant", maintain_order=True):
+        details = {
+            "limits": dict(its.select("limit", "value").iter_rows()),
+            "reason": its["reason"][0],
+            "until": its["expires_at"][0].isoformat(),
+            "acting": acting,
+        }
+        yield _entry("budget_enforced", tenant=str(tenant), details=details, run_id=run_id, at=at)
+
+
+def budgets_lifted(
+    tenants: Iterable[str], *, reason: str, run_id: str, at: datetime
+) -> Iterator[AuditEntry]:
+    """One entry per tenant whose limits no budget caps any more."""
+    for tenant in tenants:
+        yield _entry(
+            "budget_lifted", tenant=tenant, details={"reason": reason}, run_id=run_id, at=at
+        )
 
 
 def _of(alert: Mapping[str, object], *, action: str, run_id: str, at: datetime) -> AuditEntry:

@@ -47,12 +47,7 @@ WITHOUT_EFFECT: Final[frozenset[str]] = frozenset(
         "alerting.webhooks.*.timeout",
         "alerting.webhooks.*.url",
         "circuitBreaker.autoConfig.limitMultipliers.burstMultiplier",
-        "costControl.autoLimitReduction",
         "costControl.costOptimization",
-        "costControl.globalBudget.enforceBudget",
-        "costControl.perTenantBudgets.enforceBudget",
-        "costControl.teamBudgets.*.enforceBudget",
-        "costControl.tenantBudgets.*.enforceBudget",
         "performance.gc.enabled",
         "performance.gc.percent",
     }

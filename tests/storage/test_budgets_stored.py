@@ -20,7 +20,9 @@ from policy.cost.teams import TEAMS
 from storage.budgets import STANDING, open_alerts, read_budgets, record_alerts, replace_budgets
 from storage.costs import replace_costs, replace_teams
 from storage.database import Database
+from storage.rollups import ROLLUPS, import_rollups
 from storage.spending import charged
+from storage.usual import NEEDS, usual_needs
 
 BERLIN = ZoneInfo("Europe/Berlin")
 MIDNIGHT = datetime(2026, 3, 3, 23, tzinfo=UTC)  # in Berlin, of the 4th
@@ -166,3 +168,38 @@ def test_an_alert_is_open_until_it_is_over_and_stays_in_the_history(
     assert open_alerts(database)["kind"].to_list() == ["burn"]
     kept = database.cursor().execute("select kind, over_at from v_cost_alerts order by kind")
     assert kept.fetchall() == [("burn", None), ("threshold", now + HOUR)]
+
+
+def test_the_usual_need_is_the_median_hour_of_those_that_are_looked_back_at(
+    database: Database, now: datetime
+) -> None:
+    """An hour in eight is a peak. Below a day of hours nothing is usual."""
+    rows = [
+        {
+            "at": now - (hour + 1) * HOUR + bucket * timedelta(minutes=5),
+            "tenant": tenant,
+            "signal": "asked",
+            "count": 1,
+            "coverage": 1.0,
+            **dict.fromkeys(("max", "mean", "sum"), level),
+        }
+        for tenant, hours in (("acme", 30), ("young", 23))
+        for hour in range(hours)
+        for bucket in range(12)
+        for level in [1000.0 if hour % 8 == 0 else 10.0]
+    ]
+    import_rollups(database, pl.DataFrame(rows, schema=ROLLUPS), now=now, sustained_for=HOUR)
+
+    def needs(window: timedelta) -> list[tuple[Any, ...]]:
+        found = usual_needs(
+            database,
+            limits={"limit": "asked"},
+            tenants=["acme", "young", "nobody"],
+            now=now,
+            window=window,
+        )
+        assert found.schema == NEEDS
+        return found.rows()
+
+    assert needs(30 * HOUR) == [("acme", "limit", 10.0)]
+    assert needs(23 * HOUR) == []
