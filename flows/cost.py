@@ -14,6 +14,7 @@ from flows.budgets import forget_budgets, see_budgets
 from flows.cost_alerts import see_alerts
 from flows.cost_words import cost_report
 from flows.runtime import Run, Runtime, current
+from flows.savings import forget_savings, see_savings
 from policy.cost.bills import bills
 from policy.cost.capacity import Cluster
 from policy.cost.prices import price_book
@@ -53,13 +54,14 @@ async def cost() -> None:
         stands = see_budgets(runtime, run, settings.cost_control)
         see_alerts(runtime, run, settings, stands=stands)
         await enforce(runtime, run, settings, status=stands.status)
+        found = see_savings(runtime, run, settings, terms=terms_of(settings.cost_control))
         day = last_day(runtime)
         if count:
             total = day["amount"].sum()
             currency = settings.cost_control.global_budget.currency
             say([f"cost: {count} hours priced, {total:.4f} {currency} in the last 24 h"])
         await tell(
-            cost_report(day, settings=settings.cost_control),
+            cost_report(day, settings=settings.cost_control, budgets=stands.status, savings=found),
             key="cost",
             description="What each tenant cost in the last 24 hours.",
         )
@@ -68,6 +70,7 @@ async def cost() -> None:
 async def nothing_is_priced(runtime: Runtime, run: Run, settings: Settings) -> None:
     """Without cost control no budget stands, nothing is told, and nothing is capped for money."""
     forget_budgets(runtime)
+    forget_savings(runtime, currency=settings.cost_control.global_budget.currency)
     see_alerts(runtime, run, settings, stands=None)
     await enforce(runtime, run, settings, status=STATUS.to_frame())
 

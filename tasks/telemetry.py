@@ -154,6 +154,12 @@ class Telemetry:
             ["scope", "period"],
             registry=registry,
         )
+        self.savings = Counter(
+            f"{PREFIX}_cost_recommendations",
+            "Recommendations to save that were new, by kind.",
+            ["kind"],
+            registry=registry,
+        )
         self.spending = Spending(prefix=PREFIX)
         registry.register(self.spending)
         self.usage = ResourceUsage(prefix=PREFIX)

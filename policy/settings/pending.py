@@ -47,7 +47,6 @@ WITHOUT_EFFECT: Final[frozenset[str]] = frozenset(
         "alerting.webhooks.*.timeout",
         "alerting.webhooks.*.url",
         "circuitBreaker.autoConfig.limitMultipliers.burstMultiplier",
-        "costControl.costOptimization",
         "performance.gc.enabled",
         "performance.gc.percent",
     }

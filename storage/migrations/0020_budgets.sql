@@ -77,3 +77,29 @@ comment on column v_cost_alerts.threshold is
 comment on column v_cost_alerts.reached is 'What it was when it was told, in the same unit.';
 comment on column v_cost_alerts.severity is 'info, warning or critical.';
 comment on column v_cost_alerts.over_at is 'Null while it lasts; a period that ended is over.';
+
+create table savings (
+    "at" timestamptz not null,
+    kind varchar not null,
+    tenant varchar not null,
+    "limit" varchar,
+    currency varchar not null,
+    exposure decimal(38, 9),
+    avoided decimal(38, 9),
+    realised decimal(38, 9) not null,
+    because varchar not null,
+    command varchar not null
+);
+comment on table savings is 'What the newest run of cost recommends.';
+
+create view v_savings as
+select
+    "at" as judged_at, kind, tenant, "limit" as limit_name, currency,
+    exposure as exposure_cut, avoided as spend_avoided, realised as spend_realised,
+    because, command
+from savings;
+comment on view v_savings is 'What the newest run of cost recommends, each with three figures a month.';
+comment on column v_savings.exposure_cut is
+    'What the worst bill that limits allow would fall by; nobody pays it today. Null without a price.';
+comment on column v_savings.spend_avoided is 'What the forecast would fall by; null: not known.';
+comment on column v_savings.spend_realised is 'Zero while it is a recommendation.';

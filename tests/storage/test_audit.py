@@ -31,7 +31,8 @@ SECOND = timedelta(seconds=1)
 DAY = timedelta(days=1)
 PLENTY = Kept(entries=10**9, bytes=10**12)
 BEFORE_AUDIT = """
-    drop view v_budget_status; drop table budgets; drop view v_cost_alerts; drop table cost_alerts;
+    drop view v_savings; drop table savings; drop view v_budget_status; drop table budgets;
+    drop view v_cost_alerts; drop table cost_alerts;
     drop view v_usage_hourly; drop view v_cost_hourly; drop view v_cost_idle; drop table bills;
     drop table teams; drop table usage_imported; drop table costs;
     create table costs (

@@ -310,7 +310,8 @@ def test_imported_hours_make_days_as_measured_ones_do(database: Database, now: d
 
 
 BEFORE_PEAKS = """
-    drop view v_budget_status; drop table budgets; drop view v_cost_alerts; drop table cost_alerts;
+    drop view v_savings; drop table savings; drop view v_budget_status; drop table budgets;
+    drop view v_cost_alerts; drop table cost_alerts;
     drop view v_usage_hourly; drop view v_cost_hourly; drop view v_cost_idle; drop table bills;
     drop table teams; drop table usage_imported; drop table costs;
     create table costs (
