@@ -118,7 +118,6 @@ def budget_layer(found: pl.DataFrame, *, ground: Ground, written_at: datetime) -
             floor=_whole(pl.col("need"), bounds=ground.bounds),
         )
         .with_columns(value=_whole(_part_of_the_way(), bounds=ground.bounds))
-        .with_columns(value=pl.max_horizontal("value", "floor"))
         .filter(pl.col("value") < pl.col("high"))
     )
     others = rows.filter(pl.col("limit") != INGESTION_BURST_SIZE)

@@ -20,6 +20,7 @@ from policy.cost.teams import TEAMS
 from storage.budgets import STANDING, open_alerts, read_budgets, record_alerts, replace_budgets
 from storage.costs import replace_costs, replace_teams
 from storage.database import Database
+from storage.maintenance import apply_retention
 from storage.rollups import ROLLUPS, import_rollups
 from storage.spending import charged
 from storage.usual import NEEDS, usual_needs
@@ -203,3 +204,21 @@ def test_the_usual_need_is_the_median_hour_of_those_that_are_looked_back_at(
 
     assert needs(30 * HOUR) == [("acme", "limit", 10.0)]
     assert needs(23 * HOUR) == []
+
+
+def test_alerts_that_are_over_go_with_the_costs_and_open_ones_stay(
+    database: Database, now: datetime
+) -> None:
+    both = pl.DataFrame(
+        [alert(now, kind="threshold", starts=now), alert(now, kind="burn", starts=now)],
+        schema=ALERTS,
+    )
+    record_alerts(database, began=both, over=pl.DataFrame(schema=ALERTS))
+    over = both.filter(kind="threshold").with_columns(over_at=pl.lit(now)).cast(ALERTS)
+    record_alerts(database, began=pl.DataFrame(schema=ALERTS), over=over)
+
+    later = now + timedelta(days=401)
+    deleted = apply_retention(database, now=later, sustained_for=HOUR)
+
+    assert deleted["cost_alerts"] == 1
+    assert open_alerts(database)["kind"].to_list() == ["burn"]

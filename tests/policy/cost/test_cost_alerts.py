@@ -188,6 +188,17 @@ def test_what_burns_is_told_by_a_long_window_and_a_short_one(
     assert burning(amounts) == [(severity, pytest.approx(rate)) for severity, rate in holds]
 
 
+@pytest.mark.parametrize(("rate", "lasts"), [(5.5, True), (5.3, False), (0.5, False)])
+def test_what_burned_is_over_well_below_the_rate_at_which_it_is_told(
+    *, rate: float, lasts: bool
+) -> None:
+    spent, windows = hourly([0.5] * 66 + [rate] * 6)
+
+    found = burns(standing(0.5), spent=spent, windows=windows)
+
+    assert found.filter(severity="critical")["lasts"].to_list() == [lasts]
+
+
 def test_three_days_say_nothing_of_a_budget_of_one() -> None:
     assert burning([2.0] * 72, unit="day", ends=MONTH + 24 * HOUR, budget=Decimal(24)) == []
 

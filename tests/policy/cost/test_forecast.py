@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policy.cost.forecast import FORECASTS, forecasts, past, paths
+from policy.cost.forecast import FORECASTS, Paths, forecasts, past, paths
 from policy.cost.outlook import outlook
 from policy.cost.periods import Period, pieces
 from policy.cost.standing import DAYS, SPENDING, STATUS
@@ -198,6 +198,25 @@ def test_of_today_only_what_is_not_priced_yet_is_to_come() -> None:
     )
 
     assert told["p50"].to_list() == pytest.approx([2.0 + 8.0 / 4])
+
+
+def test_of_today_only_what_is_to_come_may_still_be_off() -> None:
+    """A quarter of 10 is to come, which may be off by a quarter of 2; tomorrow as a whole."""
+    ways = Paths(means=(10.0, 20.0), weights=(1.0, 1.5), draws=((2.0, 0.0), (-2.0, 4.0)), rest=0.25)
+
+    assert ways.sums(1) == [2.0, 3.0]
+    # The error of today is handed on to tomorrow by half of it.
+    assert ways.sums(2) == [22.5 + 2 * (0.25 + 0.5), 22.5 - 2 * (0.25 + 0.5) + 4.0]
+
+
+def test_an_error_is_handed_on_to_every_day_and_most_to_the_same_day_of_the_week() -> None:
+    ahead = outlook(spending_of(1, 60), days=15)
+
+    assert ahead is not None
+    responses = ahead.responses
+    assert len(responses) == 14
+    assert min(responses) > 0
+    assert responses[6] > max(responses[5], responses[7])
 
 
 def test_a_day_that_was_priced_in_part_counts_as_if_the_rest_were_alike() -> None:
