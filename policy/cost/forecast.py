@@ -1,28 +1,25 @@
-"""What each budget's period will come to: by the past of its scope, and 500 paths from there.
+"""What each budget's period will come to: by the past of its scope, and paths from there.
 
-A path draws an error of the past for each day to come and follows what it hands on to the days
-after it. What the same days give is the same whenever it is asked: the draws are seeded by scope
-and day. Where there is too little past there is no figure.
+What the same days give is the same whenever it is asked: what is drawn is seeded by scope and day.
+Where there is too little past there is no figure.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from itertools import accumulate, pairwise
-from operator import mul
+from itertools import pairwise
 from random import Random
 from typing import Final
 from zoneinfo import ZoneInfo
 
 import polars as pl
 
-from policy.cost.outlook import Outlook, outlook
+from policy.cost.outlook import outlook
+from policy.cost.paths import Paths, paths
 from policy.cost.periods import Period, period, pieces
 from policy.cost.standing import SPENDING
 
-PATHS: Final = 500
 HISTORY_DAYS: Final = 140
 """At most so many days count: twenty weeks tell a level, a trend and a week."""
 LEAST_PRICED: Final = 0.75
@@ -48,48 +45,6 @@ FORECASTS: Final = pl.Schema(
     }
 )
 _KEYS: Final = ("scope", "name")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Paths:
-    """Ways that the days to come may go, of which the first is the rest of today.
-
-    Attributes:
-        means: of each day.
-        weights: what an error of a day adds to the sum up to so many days after it, by that number.
-        draws: of each path an error for each day.
-        rest: the part of today that is to come.
-    """
-
-    means: tuple[float, ...]
-    weights: tuple[float, ...]
-    draws: tuple[tuple[float, ...], ...]
-    rest: float
-
-    def sums(self, days: int) -> list[float]:
-        """What the first so many days come to on each path, ascending, zero or more."""
-        mean = sum(self.means[:days]) - (1 - self.rest) * self.means[0]
-        weights = list(reversed(self.weights[:days]))
-        weights[0] -= 1 - self.rest
-        return sorted(max(0.0, mean + sum(map(mul, weights, draw))) for draw in self.draws)
-
-
-def paths(found: Outlook, *, rest: float, random: Random, count: int = PATHS) -> Paths:
-    """Draw so many ways that the days of the outlook may go.
-
-    Args:
-        found: the outlook, from today on.
-        rest: the part of today that is to come, 0..1.
-        random: what is drawn with.
-        count: how many.
-    """
-    days = len(found.means)
-    return Paths(
-        means=found.means,
-        weights=tuple(accumulate(found.responses, initial=1.0)),
-        draws=tuple(tuple(random.choices(found.errors, k=days)) for _ in range(count)),
-        rest=rest,
-    )
 
 
 def forecasts(

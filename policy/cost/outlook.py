@@ -32,12 +32,17 @@ class Outlook:
         means: of each day to come, zero or more.
         responses: what an error of one on a day adds to the k-th day after it, from k = 1 on.
         errors: of the past, to draw from.
+        slopes: of a line, how far each slope between two days is from its own, ascending; empty
+            where it is no line.
+        middle: the days from the middle of the past to the first day to come.
     """
 
     method: Literal["holt-winters", "theil-sen"]
     means: tuple[float, ...]
     responses: tuple[float, ...]
     errors: tuple[float, ...]
+    slopes: tuple[float, ...] = ()
+    middle: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,17 +77,20 @@ def outlook(past: Sequence[float], *, days: int) -> Outlook | None:
 
 def _line(past: Sequence[float], *, days: int) -> Outlook:
     count = len(past)
-    slope = median(
+    slopes = sorted(
         (past[later] - past[earlier]) / (later - earlier)
         for earlier in range(count)
         for later in range(earlier + 1, count)
     )
+    slope = median(slopes)
     start = median(value - slope * day for day, value in enumerate(past))
     return Outlook(
         method="theil-sen",
         means=tuple(max(0.0, start + slope * (count + day)) for day in range(days)),
         responses=(0.0,) * (days - 1),
         errors=tuple(value - start - slope * day for day, value in enumerate(past)),
+        slopes=tuple(each - slope for each in slopes),
+        middle=count - (count - 1) / 2,
     )
 
 

@@ -15,8 +15,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policy.cost.forecast import FORECASTS, Paths, forecasts, past, paths
+from policy.cost.forecast import FORECASTS, forecasts, past
 from policy.cost.outlook import outlook
+from policy.cost.paths import Paths, paths
 from policy.cost.periods import Period, pieces
 from policy.cost.standing import DAYS, SPENDING, STATUS
 
@@ -123,6 +124,28 @@ def test_it_is_nearer_to_the_truth_than_four_times_the_last_week(
 
     assert ours < naive
     assert ours < 0.03
+
+
+@pytest.mark.parametrize(("known", "ahead"), [(7, 7), (14, 28)])
+def test_a_line_through_a_few_days_knows_how_little_it_knows(known: int, ahead: int) -> None:
+    within = 0
+    for seed in range(100):
+        amounts = spending_of(seed, known + ahead)
+        line = outlook(amounts[:known], days=ahead)
+        assert line is not None
+        sums = paths(line, rest=1.0, random=Random(seed)).sums(ahead)
+        within += sums[50] <= sum(amounts[known:]) <= sums[450]
+
+    assert within >= 70
+
+
+def test_how_far_a_line_is_off_grows_with_the_days() -> None:
+    ways = Paths(
+        means=(10.0,) * 3, weights=(1.0,) * 3, draws=((0.0,) * 3,), rest=0.5, lines=((1.0, 2.0),)
+    )
+
+    # 11, 13 and 15 in whole days, and of the first one half.
+    assert [ways.sums(days) for days in (1, 2, 3)] == [[5.5], [18.5], [33.5]]
 
 
 def test_the_same_days_give_the_same_figures_and_another_scope_other_draws() -> None:
