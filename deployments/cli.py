@@ -20,6 +20,7 @@ from deployments.commands.audit import audit
 from deployments.commands.backfill import backfill
 from deployments.commands.backtest import backtest
 from deployments.commands.breaker import breaker_commands
+from deployments.commands.budget import budget
 from deployments.commands.cardinality import cardinality_of
 from deployments.commands.config import config_commands
 from deployments.commands.cost import cost
@@ -47,6 +48,7 @@ from deployments.commands.recommend import recommend
 from deployments.commands.risk import risk
 from deployments.commands.rollback import holds, release, rollback
 from deployments.commands.running import up
+from deployments.commands.savings import savings
 from deployments.commands.serve_document import serve_document
 from deployments.commands.simulate import simulate_commands
 from deployments.commands.sql import sql
@@ -122,6 +124,8 @@ app.command(rich_help_panel=LOOKING)(tenants)
 app.command(rich_help_panel=LOOKING)(recommend)
 app.command(rich_help_panel=LOOKING)(risk)
 app.command(rich_help_panel=LOOKING)(cost)
+app.command(rich_help_panel=LOOKING)(budget)
+app.command(rich_help_panel=LOOKING)(savings)
 app.command(rich_help_panel=LOOKING)(explain)
 app.command(rich_help_panel=LOOKING)(whatif)
 app.command(rich_help_panel=LOOKING)(backtest)

@@ -9,12 +9,17 @@ from zoneinfo import ZoneInfo
 import polars as pl
 from prefect import flow
 
+from flows.budget_caps import enforce
+from flows.budgets import forget_budgets, see_budgets
+from flows.cost_alerts import see_alerts
 from flows.cost_words import cost_report
 from flows.runtime import Run, Runtime, current
+from flows.savings import forget_savings, see_savings
 from policy.cost.bills import bills
 from policy.cost.capacity import Cluster
 from policy.cost.prices import price_book
 from policy.cost.pricing import Terms, priced
+from policy.cost.standing import STATUS
 from policy.cost.teams import teams_of
 from policy.cost.usage import HOURS_PER_MONTH
 from policy.settings import Settings
@@ -40,21 +45,34 @@ async def cost() -> None:
     with runtime.run("cost") as run:
         settings = runtime.settings()
         if not settings.cost_control.enabled:
+            await nothing_is_priced(runtime, run, settings)
             await tell("Cost control is off (costControl.enabled).", key="cost", description="Off.")
             return
         await rolled_up(runtime.database, at=runtime.clock(), sustained_for=sustained_for(settings))
         count = price_new_hours(runtime, run, settings)
         note_teams(runtime, settings.cost_control)
+        stands = see_budgets(runtime, run, settings.cost_control)
+        see_alerts(runtime, run, settings, stands=stands)
+        await enforce(runtime, run, settings, status=stands.status)
+        found = see_savings(runtime, run, settings, terms=terms_of(settings.cost_control))
         day = last_day(runtime)
         if count:
             total = day["amount"].sum()
             currency = settings.cost_control.global_budget.currency
             say([f"cost: {count} hours priced, {total:.4f} {currency} in the last 24 h"])
         await tell(
-            cost_report(day, settings=settings.cost_control),
+            cost_report(day, settings=settings.cost_control, budgets=stands.status, savings=found),
             key="cost",
             description="What each tenant cost in the last 24 hours.",
         )
+
+
+async def nothing_is_priced(runtime: Runtime, run: Run, settings: Settings) -> None:
+    """Without cost control no budget stands, nothing is told, and nothing is capped for money."""
+    forget_budgets(runtime)
+    forget_savings(runtime, currency=settings.cost_control.global_budget.currency)
+    see_alerts(runtime, run, settings, stands=None)
+    await enforce(runtime, run, settings, status=STATUS.to_frame())
 
 
 def price_new_hours(runtime: Runtime, run: Run, settings: Settings) -> int:

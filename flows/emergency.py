@@ -13,9 +13,9 @@ from typing import Final
 import polars as pl
 
 from flows.auditing import allowed, note
-from flows.in_force import limits_of, operator_limits
+from flows.in_force import limits_beneath, limits_of
 from flows.runtime import Run, Runtime
-from policy.effective import beneath, overlaid
+from policy.cost.enforcement import LAYER as BUDGET
 from policy.emergency.caps import (
     LAYER,
     QUERIES,
@@ -31,8 +31,8 @@ from policy.emergency.readings import look_of, worst
 from policy.emergency.rules import Terms, rank, terms_of
 from policy.emergency.state import State, as_json, from_json
 from policy.emergency.words import capped_words, event_line, listed
-from policy.frames import LAYERS, LIMITS, empty
-from policy.layers import LAST_WORDS, Bounds, compose
+from policy.frames import LAYERS, empty
+from policy.layers import LAST_WORDS
 from policy.scrape import Scrape
 from policy.settings import Settings
 from policy.signals import DISCARD_SIGNALS, SAMPLES_PER_REQUEST
@@ -133,7 +133,8 @@ def evidence(runtime: Runtime, samples: pl.DataFrame, *, at: datetime) -> pl.Dat
 
     Mimir refuses by a cap for some time after it is gone.
     """
-    capped = read_layers(runtime.database, now=at).filter(layer=LAYER)["tenant"].unique()
+    caps = read_layers(runtime.database, now=at).filter(pl.col("layer").is_in([LAYER, BUDGET]))
+    capped = caps["tenant"].unique()
     lately = {
         tenant: since for tenant, since in runtime.memory.capped.items() if at - since < LINGERS
     }
@@ -169,9 +170,13 @@ def _caps(
     bounds = bounds_of(settings.limits)
     wanted = sorted({*tuned(settings.limits)} & {*REDUCED}) + list(QUERIES)
     remembered = base_of(known)
-    fresh = _beneath(runtime, tenants=tenants, limits=wanted, layers=layers, bounds=bounds).join(
-        remembered, on=["tenant", "limit"], how="anti"
-    )
+    fresh = limits_beneath(
+        runtime,
+        tenants=tenants,
+        limits=wanted,
+        words=layers.filter(pl.col("layer").is_in(_BENEATH)),
+        bounds=bounds,
+    ).join(remembered, on=["tenant", "limit"], how="anti")
     requests = samples.filter(signal=SAMPLES_PER_REQUEST)
     ground = Ground(
         base=pl.concat([remembered, fresh]),
@@ -206,25 +211,6 @@ def _in_force(runtime: Runtime, *, layers: pl.DataFrame) -> bool:
         loaded, on=["tenant", "limit"], how="left"
     )
     return bool((found["value"] <= found["cap"]).fill_null(value=False).all())
-
-
-def _beneath(
-    runtime: Runtime,
-    *,
-    tenants: pl.Series,
-    limits: list[str],
-    layers: pl.DataFrame,
-    bounds: Bounds,
-) -> pl.DataFrame:
-    """LIMITS that the tenants have without a blast, an emergency or an operator's word."""
-    own = beneath(operator_limits(runtime), tenants=tenants, limits=limits)
-    said = layers.filter(
-        pl.col("layer").is_in(_BENEATH)
-        & pl.col("limit").is_in(limits)
-        & pl.col("tenant").is_in(tenants.implode())
-    )
-    composed = compose(said, beneath=own, bounds=bounds, now=runtime.clock())
-    return overlaid(own, above=composed.select(LIMITS.names()))
 
 
 async def _keep(

@@ -12,6 +12,7 @@ from policy.changes import changes
 from policy.document import parse
 from policy.effective import beneath, overlaid
 from policy.frames import LIMITS, empty
+from policy.layers import Bounds, compose
 from policy.signals import ACTIVE_SERIES_LIMIT, SIZED
 from storage.limits import observed_limits
 from storage.revisions import Revision, newest_confirmed
@@ -58,6 +59,31 @@ def limits_of(runtime: Runtime, tenants: pl.Series, limits: Collection[str]) -> 
     """LIMITS in force of just these limits, not remembered: for when all tenants are asked for."""
     found = _put_together(_in_force(runtime), tenants, sorted(limits))
     return found.filter(pl.col("limit").is_in(list(limits)))
+
+
+def limits_beneath(
+    runtime: Runtime,
+    *,
+    tenants: pl.Series,
+    limits: Collection[str],
+    words: pl.DataFrame,
+    bounds: Bounds,
+) -> pl.DataFrame:
+    """LIMITS that these tenants would have with these words of ours alone.
+
+    Args:
+        runtime: what remembers what the operator set.
+        tenants: whose.
+        limits: which.
+        words: LAYERS of the layers beneath.
+        bounds: the hard bounds.
+    """
+    own = beneath(operator_limits(runtime), tenants=tenants, limits=sorted(limits))
+    said = words.filter(
+        pl.col("limit").is_in(list(limits)) & pl.col("tenant").is_in(tenants.implode())
+    )
+    composed = compose(said, beneath=own, bounds=bounds, now=runtime.clock())
+    return overlaid(own, above=composed.select(LIMITS.names()))
 
 
 def _put_together(known: InForce, tenants: pl.Series, names: list[str]) -> pl.DataFrame:

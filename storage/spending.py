@@ -9,12 +9,14 @@ import polars as pl
 
 from policy.cost.periods import Period
 from policy.cost.pricing import COMPONENTS, QUANTITIES
+from policy.cost.standing import CHARGED, DAYS
 from policy.frames import UTC_TIME
 from storage.client import query
 from storage.database import Database, read_frame
 from storage.literals import literal
 
 _MONEY: Final = pl.Decimal(38, 9)
+_HOURS: Final = pl.Schema({name: DAYS[name] for name in ("number", "hours", "idle")})
 
 # One row per window and tenant with a priced hour in it. `number` is the window's place among those
 # asked for. Amounts are null where nothing is known; `covered_hours` of the hours that were priced.
@@ -73,6 +75,23 @@ _IDLE: Final = """
     group by number, currency
     order by number
 """
+_CHARGED: Final = """
+    select number, tenant, any_value(coalesce(team, 'unattributed')) as team, sum(amount) as amount
+    from costs join hours using ("at") left join teams using (tenant)
+    where currency = {currency}
+    group by number, tenant
+    order by number, tenant
+"""
+_DAYS: Final = """
+    select number, count(*) as hours, sum(amount - coalesce(charged, 0)) as idle
+    from hours
+    left join (select * from bills where currency = {currency}) as bills using ("at")
+    left join (
+        select "at", sum(amount) as charged from costs where currency = {currency} group by "at"
+    ) using ("at")
+    group by number
+    order by number
+"""
 _PRICED: Final = 'select min("at") as first, max("at") as last from costs'
 
 
@@ -88,6 +107,30 @@ def spent(where: str | Database, windows: Sequence[Period]) -> pl.DataFrame:
 def idle(where: str | Database, windows: Sequence[Period]) -> pl.DataFrame:
     """IDLE of each of the windows; see `spent`."""
     return _asked(where, _WINDOWS + _IDLE, windows=windows, table="bills", schema=IDLE)
+
+
+def charged(
+    where: str | Database, days: Sequence[Period], *, currency: str
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """What tenants were charged on each of the days, in this currency (CHARGED), and the DAYS."""
+    amounts, hours = (
+        _asked(
+            where,
+            _WINDOWS + sql.replace("{currency}", literal(currency)),
+            windows=days,
+            table="costs",
+            schema=schema,
+        )
+        for sql, schema in ((_CHARGED, CHARGED), (_DAYS, _HOURS))
+    )
+    moments = pl.DataFrame(
+        [(number, each.start, each.end) for number, each in enumerate(days)],
+        schema={name: DAYS[name] for name in ("number", "starts", "ends")},
+        orient="row",
+    )
+    return amounts, moments.join(hours, on="number", how="left").with_columns(
+        pl.col("hours").fill_null(0)
+    ).select(DAYS.names())
 
 
 def priced(where: str | Database) -> pl.DataFrame:

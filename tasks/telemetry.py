@@ -1,8 +1,9 @@
 """What the process tells Prometheus about itself.
 
 One registry per process, built once and passed on; the resident process serves it, so the
-counters are live. Tenants are no label here: this program must not be a cardinality blast. The
-processes of Mimir are one, and those that are gone leave with the next look.
+counters are live. Tenants are no label here: this program must not be a cardinality blast. Only of
+costs the dearest few are one. So are the processes of Mimir, and those that are gone leave with the
+next look.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from prometheus_client import (
 
 from tasks.gauges import CacheLookups, MimirResources, ResourceUsage
 from tasks.quality import OwnQuality
+from tasks.spending import Spending
 
 PREFIX: Final = "mimir_limit_optimizer"
 
@@ -158,6 +160,20 @@ class Telemetry:
             ["outcome"],
             registry=registry,
         )
+        self.budget_violations = Counter(
+            f"{PREFIX}_budget_violations",
+            "Budgets that were used up, by scope and period.",
+            ["scope", "period"],
+            registry=registry,
+        )
+        self.savings = Counter(
+            f"{PREFIX}_cost_recommendations",
+            "Recommendations to save that were new, by kind.",
+            ["kind"],
+            registry=registry,
+        )
+        self.spending = Spending(prefix=PREFIX)
+        registry.register(self.spending)
         self.usage = ResourceUsage(prefix=PREFIX)
         registry.register(self.usage)
         self.quality = OwnQuality(prefix=PREFIX)

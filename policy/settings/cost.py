@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from policy.settings.section import Section
-from policy.settings.values import Faults, Money, Percent, PositiveDuration
+from policy.settings.values import Allowance, Faults, Money, Percent, PositiveDuration
 
 _METHODS = {"sample": "samples", "series": "series", "query": "queries"}
 
@@ -46,10 +46,10 @@ class Budget(Section):
     also_spelled: ClassVar[Mapping[str, str]] = {"amount": "monthly"}
 
     enabled: bool = True
-    daily: Money | None = None
-    weekly: Money | None = None
-    monthly: Money | None = None
-    annual: Money | None = None
+    daily: Allowance | None = None
+    weekly: Allowance | None = None
+    monthly: Allowance | None = None
+    annual: Allowance | None = None
     currency: Annotated[str, Field(pattern="^[A-Z]{3}$")] = "USD"
     enforce_budget: bool = False
 

@@ -53,6 +53,12 @@ def _percent(value: object) -> object:
     return value.strip().removesuffix("%") if isinstance(value, str) else value
 
 
+def _something(amount: Decimal) -> Decimal:
+    if amount <= 0:
+        raise ValueError("must be above 0: nothing can be spent of it; leave it out for no budget")
+    return amount
+
+
 def _size(value: object) -> object:
     if isinstance(value, ByteSize):
         return value
@@ -153,6 +159,7 @@ Factor = Annotated[float, Field(gt=0)]
 Headroom = Annotated[float, Field(ge=1)]
 PerSecond = Annotated[float, Field(gt=0)]
 Money = Annotated[Decimal, Field(ge=0)]
+Allowance = Annotated[Decimal, AfterValidator(_something)]
 Port = Annotated[int, Field(ge=0, le=65_535)]
 Count = Annotated[int, Field(ge=1)]
 BaseUrl = Annotated[str, AfterValidator(base_url)]

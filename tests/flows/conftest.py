@@ -10,6 +10,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -28,6 +29,7 @@ from storage.layers import read_layers
 from storage.revisions import list_revisions
 from tasks.say import DECISIONS
 from tasks.telemetry import Telemetry
+from tests.flows.books import NOON_AND_SIX, Books
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC).timestamp()
 TENANTS = 4
@@ -184,3 +186,21 @@ def hearing(lines: list[str]) -> Iterator[None]:
     finally:
         logger.removeHandler(ear)
         logger.setLevel(level)
+
+
+@pytest.fixture
+def books() -> Iterator[Callable[..., Books]]:
+    """Open the books of a process: `books(mode="dry-run", globalBudget={"daily": 5})`."""
+    with Database.open(":memory:", clock=lambda: NOON_AND_SIX) as database:
+
+        def opened(
+            mode: str = "prod",
+            others: dict[str, Any] | None = None,
+            **tree: Any,  # noqa: ANN401 - a tree of settings
+        ) -> Books:
+            kept = Books(database=database, tree=tree, mode=mode, others=others or {})
+            install(kept.runtime)
+            return kept
+
+        yield opened
+        install(None)

@@ -67,13 +67,14 @@ def test_setting_what_nothing_reads_is_told() -> None:
         {
             "mode": "prod",
             "performance": {"gc": {"gogc": 50}, "caching": {"type": "redis"}},
-            "costControl": {"enabled": True, "tenantBudgets": {"acme.eu": {"daily": 3}}},
+            "costControl": {"enabled": True, "tenantBudgets": {"acme": {"daily": 3}}},
+            "alerting": {"webhooks": {"ops.eu": {"timeout": "3s"}}},
             "limits": {"tenantTiers": {"gold": {"bufferPercentage": 30}}},
         }
     )
 
     assert set_without_effect(settings) == [
-        "costControl.tenantBudgets.acme.eu.daily",
+        "alerting.webhooks.ops.eu.timeout",
         "performance.gc.percent",
     ]
 

@@ -26,7 +26,17 @@ OF_PEOPLE = (
 )  # entered by SQL
 SUBJECTS = (
     *("limit", "publish", "run", "export", "entries", "lowering", "tenant", "settings", "drift"),
-    *("breaker", "emergency", "recovery", "garbage", "leak", "cluster", "backfill"),
+    *(
+        "breaker",
+        "emergency",
+        "recovery",
+        "garbage",
+        "leak",
+        "cluster",
+        "backfill",
+        "budget",
+        "cost",
+    ),
 )
 NAMED = re.compile(rf'"((?:{"|".join(SUBJECTS)})_[a-z_]+)"')
 

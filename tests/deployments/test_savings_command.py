@@ -1,0 +1,70 @@
+"""`mlo savings`, as it is typed."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+
+import polars as pl
+import pytest
+from typer.testing import CliRunner, Result
+
+from deployments.cli import app
+from policy.cost.savings import SAVINGS
+from storage.database import Database
+from storage.savings import replace_savings
+
+NOW = datetime(2026, 11, 20, 9, 6, tzinfo=UTC)
+ROWS = [
+    ("churn", "beta", None, None, None, 0, "its series are replaced", "mlo cardinality beta"),
+    ("unused quota", "acme", "ingestion_rate", "1234.5", 0, 0, "far above", "overrides: {}"),
+]
+
+
+def run(*arguments: str) -> Result:
+    result = CliRunner().invoke(app, ["savings", *arguments])
+    assert result.exit_code == 0, result.output
+    return result
+
+
+@pytest.fixture(autouse=True)
+def history(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLO_CONFIG", raising=False)
+    (tmp_path / "data").mkdir()
+    path = str(tmp_path / "data" / "history.duckdb")
+    Database.open(path, clock=lambda: NOW).close()
+    return path
+
+
+def test_each_is_told_with_its_three_figures_and_what_to_do(history: str) -> None:
+    rows = [
+        tuple(
+            Decimal(each) if n in {3, 4, 5} and each is not None else each
+            for n, each in enumerate(row)
+        )
+        for row in ROWS
+    ]
+    with Database.open(history, clock=lambda: NOW) as database:
+        found = pl.DataFrame(rows, schema=SAVINGS, orient="row")
+        assert replace_savings(database, found, currency="EUR", at=NOW).is_empty()
+        assert replace_savings(database, found, currency="EUR", at=NOW).height == len(ROWS)
+
+    told = run()
+    _, first, second = told.stdout.splitlines()
+    data = json.loads(run("-o", "json").stdout)
+
+    assert first.split()[:6] == ["unused", "quota", "acme", "ingestion_rate", "1,234.50", "0.0000"]
+    assert second.split()[:4] == ["churn", "beta", "unknown", "unknown"]
+    assert second.endswith("mlo cardinality beta")
+    assert "2 recommendations, in EUR a month" in told.stderr
+    assert [row["tenant"] for row in data] == ["acme", "beta"]
+
+
+def test_without_any_it_says_so() -> None:
+    told = run()
+
+    assert told.stdout == ""
+    assert "nothing is recommended" in told.stderr
