@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
@@ -48,7 +49,6 @@ def backfill_here(settings: Settings, *, asked: Asked, bar: Bar) -> Outcome:
     Raises:
         OptimizerError: it is in use, or a day could not be had; the days before it stay.
     """
-    logging.getLogger("flows.runtime").setLevel(logging.CRITICAL)  # the command says it itself
 
     def clock() -> datetime:
         return datetime.now(UTC)
@@ -66,8 +66,20 @@ def backfill_here(settings: Settings, *, asked: Asked, bar: Bar) -> Outcome:
             telemetry=Telemetry(CollectorRegistry()),
             vitals=Vitals(born_at=clock()),
         )
-        with runtime.run("backfill") as run:
+        with _unlogged(), runtime.run("backfill") as run:
             return asyncio.run(backfilled(runtime, run, asked=asked, tell=tell))
+
+
+@contextmanager
+def _unlogged() -> Iterator[None]:
+    """Keep the failure of a run out of the log: the command says it itself."""
+    logger = logging.getLogger("flows.runtime")
+    before = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
 
 
 def backfill_there(

@@ -247,8 +247,12 @@ async def test_in_a_dry_run_a_blast_is_entered_as_what_was_seen(new_world: NewWo
     for _ in range(40):
         await world.run(protect, after=INTERVAL)
 
-    turns = entries(world)
-    assert {(e["action"], e["category"]) for e in turns} == {("breaker_turned", "security")}
+    found = entries(world)
+    assert {(e["action"], e["category"]) for e in found} == {
+        ("breaker_turned", "security"),
+        ("breaker_metrics_named", "security"),
+    }
+    turns = entries(world, "breaker_turned")
     assert [e["details"]["after"] for e in turns][:3] == ["open", "half_open", "cooling"]
     assert not any(e["details"]["acting"] for e in turns)
 
