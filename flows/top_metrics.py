@@ -21,6 +21,7 @@ from tasks.say import say
 from tasks.tell import table
 from tasks.top_metrics import ask_metrics
 
+SHOWN: Final = 3  # metrics of a tenant in the report; all are in the history
 NOT_ASKED_AGAIN_FOR: Final = timedelta(minutes=10)  # who refused
 
 
@@ -70,10 +71,12 @@ def metrics_section(known: pl.DataFrame) -> str:
     rows = (
         newest(known)
         .join(grows, on=["tenant", "metric"], how="left", maintain_order="left")
+        .group_by("tenant", maintain_order=True)
+        .head(SHOWN)
         .select(
             "tenant",
             "metric",
-            "series",
+            pl.col("series").cast(pl.Float64),
             pl.when(pl.col("share").is_not_null())
             .then(pl.format("{} %", pl.col("share").cast(pl.Int64)))
             .otherwise(pl.lit("")),

@@ -103,9 +103,9 @@ def protect_report(
             ["processes", "tenants", "demand", "blasting"],
             [(pods, str(samples["tenant"].n_unique()), rate, str(blasts.height))],
         ),
-        *sections,
         _section("Not answering", ["process", "why"], list(seen.failed.items())),
         _section("Blasting", ["tenant", "why"], blasts.select("tenant", "because").rows()),
+        *sections,
         _published(publication),
         _section(
             "Busiest tenants",

@@ -267,6 +267,8 @@ def _because() -> pl.Expr:
     of_usual = pl.when(usual > 0).then(
         pl.concat_str(grouped(value / usual), pl.lit(f" {TIMES} its usual "), grouped(usual), unit)
     )
+    # Of new series, most create none.
+    of_nothing = pl.when(usual == 0).then(pl.lit("usually none"))
     by_hand = pl.when(pl.col("manual") & (value > pl.col("threshold"))).then(
         pl.concat_str(pl.lit("above its threshold of "), grouped(pl.col("threshold")), unit)
     )
@@ -276,6 +278,7 @@ def _because() -> pl.Expr:
         by_hand,
         of_limit,
         of_usual,
+        of_nothing,
         separator=", ",
         ignore_nulls=True,
     )
