@@ -6,7 +6,7 @@ What comes out is fit for YAML and JSON, and reads back as the same settings, bu
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import date, time, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Final
@@ -39,6 +39,8 @@ def _plain(value: object) -> object:  # noqa: PLR0911 - one line per kind of val
             return _size(value)
         case Path():
             return str(value)
+        case date() | time():
+            return value.isoformat()
         case tuple():
             return [_plain(item) for item in value]
         case Mapping():

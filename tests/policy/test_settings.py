@@ -173,7 +173,7 @@ def test_every_fault_is_one_line_with_its_full_key() -> None:
     )
 
     assert lines == [
-        "alerting.routing[0].channels: 'pager' is no channel and no entry of webhooks",
+        "alerting.routing[0].channels: 'pager' is no channel and no entry of webhooks or apprise",
         "circuitBreaker.failureTreshold: unknown key; did you mean failureThreshold?",
         "circuitBreaker.rateLimit.burstCapacity: must be a whole number",
         "limits.tenantTiers.gold.bufferPercentage: must be at most 100",

@@ -1,0 +1,1 @@
+"""Who is told of what: alerts, incidents, routes, escalation, patience with channels."""
