@@ -16,6 +16,7 @@ from typing import Annotated, Any, Final
 import typer
 from typer.core import TyperGroup
 
+from deployments.commands.alerts import alert_commands
 from deployments.commands.audit import audit
 from deployments.commands.backfill import backfill
 from deployments.commands.backtest import backtest
@@ -146,6 +147,7 @@ app.command(rich_help_panel=OVERRULING)(holds)
 app.command(rich_help_panel=OVERRULING)(pause)
 app.command(rich_help_panel=OVERRULING)(resume)
 app.add_typer(breaker_commands, name="breaker", rich_help_panel=OVERRULING)
+app.add_typer(alert_commands, name="alerts", rich_help_panel=OVERRULING)
 app.command(rich_help_panel=REHEARSING)(drill)
 app.add_typer(simulate_commands, name="simulate", rich_help_panel=REHEARSING)
 app.command(rich_help_panel=CHECKING)(doctor)

@@ -34,6 +34,7 @@ def application(
     clock: Callable[[], datetime],
     document: ServedDocument | None = None,
     api: APIRouter | None = None,
+    debug: APIRouter | None = None,
 ) -> FastAPI:
     """The routes /metrics, /health, /healthz, /ready and /readyz, the document's and the API's.
 
@@ -44,6 +45,7 @@ def application(
         clock: aware UTC time.
         document: the runtime file, where Mimir reads it from here.
         api: what is served below /api/v1.
+        debug: what is served below /debug.
     """
     app = FastAPI(title="Mimir Limit Optimizer", docs_url=None, redoc_url=None, openapi_url=None)
 
@@ -79,6 +81,8 @@ def application(
     refuse_in_words(app)
     if api is not None:
         app.include_router(api, prefix="/api/v1")
+    if debug is not None:
+        app.include_router(debug, prefix="/debug")
     if document is not None:
         app.router.routes.append(Route(DOCUMENT_PATH, endpoint=document))
     return app

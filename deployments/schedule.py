@@ -30,6 +30,7 @@ from deployments.worker import POOL, ResidentWorker
 from flows.backfill import backfill
 from flows.backtest import backtest
 from flows.cost import cost
+from flows.deliver import deliver
 from flows.drill import drill
 from flows.maintain import maintain
 from flows.optimize import optimize
@@ -65,6 +66,7 @@ def scheduled_flows(settings: Settings) -> tuple[Scheduled, ...]:
         Scheduled(flow=protect, every=settings.protect_interval),
         Scheduled(flow=optimize, every=settings.update_interval, at_once=True),
         Scheduled(flow=cost, every=settings.cost_interval, after=COST_AFTER, at_once=True),
+        Scheduled(flow=deliver, every=settings.alerting.interval),
         Scheduled(flow=maintain, every=timedelta(days=1), after=MAINTAIN_AFTER),
         Scheduled(flow=backfill, every=None),
         Scheduled(flow=backtest, every=None),

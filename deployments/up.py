@@ -23,7 +23,9 @@ from typing import Final
 from prometheus_client import CollectorRegistry
 
 from deployments.api.access import Access
-from deployments.api.breakers import Desk, breaker_routes
+from deployments.api.alerting import alerting_routes
+from deployments.api.breakers import breaker_routes
+from deployments.api.desk import Desk
 from deployments.children import Child, end_children, watch
 from deployments.console import quieten_prefect, set_up_logging
 from deployments.document import DOCUMENT_PATH, ServedDocument
@@ -176,6 +178,7 @@ class Up:
             clock=self.clock,
             document=ServedDocument(settings.publish.file.path) if served else None,
             api=breaker_routes(desk, access=access),
+            debug=alerting_routes(desk, access=access),
         )
         endpoint = Endpoint(app, host=settings.server.host, port=settings.server.port)
         endpoint.start()

@@ -13,9 +13,10 @@ from typing import Any, Final
 import polars as pl
 
 from flows.runtime import Run, Runtime
+from policy.audit import AuditEntry, logged
 from policy.errors import OptimizerError
 from policy.settings import Settings
-from storage.audit import AuditEntry, append_audit, export_waits, state_of_audit
+from storage.audit import append_audit, export_waits, state_of_audit
 from storage.audit_retention import Kept, measure_audit, trim_audit
 from tasks.audit_entries import (
     Turn,
@@ -39,13 +40,13 @@ _log = logging.getLogger(__name__)
 
 
 def note(runtime: Runtime, settings: Settings, entries: Iterable[AuditEntry]) -> None:
-    """Enter them, unless the audit log is off."""
+    """Enter them, unless the audit log is off; what is worth an alert raises one anyway."""
     append_audit(runtime.database, allowed(settings, entries))
 
 
 def allowed(settings: Settings, entries: Iterable[AuditEntry]) -> list[AuditEntry]:
-    """The entries; none where the audit log is off."""
-    return list(entries) if settings.audit_log.enabled else []
+    """The entries, as the settings of the audit log have them."""
+    return logged(entries, on=settings.audit_log.enabled)
 
 
 def note_settings(runtime: Runtime, run: Run, settings: Settings) -> None:

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 from prefect import flow
 
+from flows.auditing import allowed
 from flows.backfill_outcome import Outcome, outcome_of
 from flows.backfill_words import backfill_report, day_line, outcome_lines
 from flows.backfilling import Progress, fill
@@ -148,11 +149,11 @@ async def backfilled(runtime: Runtime, run: Run, *, asked: Asked, tell: Told) ->
             f"{origin} knows nothing of {work.whole.start:%Y-%m-%d} to {work.whole.end:%Y-%m-%d}: "
             "correct promql.matchers or promql.tenant, or ask for days that it has kept"
         )
-    if settings.audit_log.enabled and stored:
+    if stored:
         entry = backfilled_days(
             outcome.marks, origin=origin, again=work.again, run_id=run.run_id, at=runtime.clock()
         )
-        append_audit(runtime.database, [entry])
+        append_audit(runtime.database, allowed(settings, [entry]))
     run.summary.update(
         days=stored,
         rows=int(outcome.marks["rows"].sum()),

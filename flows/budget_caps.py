@@ -15,6 +15,7 @@ import polars as pl
 from flows.auditing import allowed
 from flows.in_force import limits_beneath
 from flows.runtime import Run, Runtime
+from policy.audit import AuditEntry
 from policy.cost.enforcement import BILLED, LAYER, Ground, bitten, budget_layer
 from policy.cost.prices import BEGINNING
 from policy.emergency.caps import base_of, same
@@ -24,7 +25,6 @@ from policy.settings import Settings
 from policy.signals import SAMPLES_PER_REQUEST
 from policy.tenancy import in_scope
 from policy.tuned import bounds_of, tuned
-from storage.audit import AuditEntry
 from storage.layers import read_layers
 from storage.reading import known_tenants
 from storage.samples import baseline

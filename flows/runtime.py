@@ -19,11 +19,13 @@ import polars as pl
 from prefect.runtime import flow_run
 
 from flows.vitals import Vitals
+from policy.audit import logged
 from policy.clocks import MEND, Skew, skew
 from policy.cluster_rise import Watch
 from policy.errors import ConfigError, OptimizerError
 from policy.scrape import Scrape
 from policy.settings import Settings
+from policy.settings.section import Section
 from storage.audit import append_audit
 from storage.database import Database
 from storage.runs import Run as RunRecord
@@ -100,6 +102,7 @@ class Memory:
         would_cap: LAYERS that a dry run's budgets would have written, so that they are said once.
         mirrored: when the ConfigMap of the audit was last tried, and the state that it then had.
         settings: those of the newest look, and what was wrong with a change of them.
+        channels: the settings that each alert channel was last used with.
     """
 
     scrape: Scrape | None = None
@@ -135,6 +138,7 @@ class Memory:
     would_cap: pl.DataFrame | None = None
     mirrored: tuple[datetime, tuple[object, ...]] | None = None
     settings: tuple[Settings, str | None] | None = None
+    channels: dict[str, Section] = field(default_factory=dict)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -231,8 +235,9 @@ class Runtime:
         try:
             with self.database.transaction():
                 record_run(self.database, record)
-                if turn and self._audits():
-                    append_audit(self.database, [run_turned(turn, record=record, at=now)])
+                if turn:
+                    entry = run_turned(turn, record=record, at=now)
+                    append_audit(self.database, logged([entry], on=self._audits()))
         except OptimizerError as exc:
             # The run's own end is what counts: a full disk must not hide why it failed.
             _log.warning("the run of %s was not recorded: %s", run.flow, exc)

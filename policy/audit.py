@@ -8,13 +8,43 @@ a terminal.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final, Literal, get_args
 
 Category = Literal["user", "system", "cost", "security", "performance"]
 
+SUPERSEDED: Final = "superseded before every process had reported it"
+"""Said of a document that another one replaced before it was settled; nothing is wrong with it."""
+
 CATEGORIES: Final[tuple[Category, ...]] = get_args(Category)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditEntry:
+    """One thing that was done.
+
+    Attributes:
+        tenant: None: it concerned no single tenant.
+        logged: whether it goes into the audit log; what it raises an alert of, it does anyway.
+    """
+
+    at: datetime
+    category: Category
+    component: str
+    action: str
+    actor: str
+    success: bool
+    details: Mapping[str, object]
+    tenant: str | None = None
+    run_id: str | None = None
+    logged: bool = True
+
+
+def logged(entries: Iterable[AuditEntry], *, on: bool) -> list[AuditEntry]:
+    """The entries, for the audit log where it is on; else only for the alerts that they raise."""
+    return list(entries) if on else [replace(entry, logged=False) for entry in entries]
 
 
 def audit_line(entry: Mapping[str, object]) -> str:

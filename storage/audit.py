@@ -8,14 +8,15 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 import polars as pl
 
-from policy.audit import Category
+from policy.alerting.raised import alerts_of
+from policy.audit import AuditEntry
 from policy.frames import UTC_TIME
+from storage.alerts import raise_alerts
 from storage.database import Database, read_frame, write_frame
 
 AUDIT: Final = pl.Schema(
@@ -72,24 +73,11 @@ READ_AUDIT: Final = """
 """
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AuditEntry:
-    """One thing that was done. `tenant` None: it concerned no single tenant."""
-
-    at: datetime
-    category: Category
-    component: str
-    action: str
-    actor: str
-    success: bool
-    details: Mapping[str, object]
-    tenant: str | None = None
-    run_id: str | None = None
-
-
 def append_audit(database: Database, entries: Sequence[AuditEntry]) -> None:
-    """Append the entries, all or none."""
-    if not entries:
+    """Append the entries, and keep the alerts that follow from them, all or none."""
+    raised = list(alerts_of(entries))
+    entries = [entry for entry in entries if entry.logged]
+    if not entries and not raised:
         return
     frame = pl.DataFrame(
         {
@@ -102,7 +90,9 @@ def append_audit(database: Database, entries: Sequence[AuditEntry]) -> None:
         schema=AUDIT,
     )
     with database.transaction() as cursor:
-        write_frame(cursor, INSERT_AUDIT, frame)
+        if entries:
+            write_frame(cursor, INSERT_AUDIT, frame)
+        raise_alerts(database, raised)
 
 
 def export_entries(

@@ -10,8 +10,8 @@ from typing import Final, Literal
 
 import polars as pl
 
+from policy.audit import AuditEntry
 from policy.frames import CHANGES
-from storage.audit import AuditEntry
 from storage.audit import changes_entered as is_entered
 from storage.database import Database
 from storage.revisions import Outcome, Revision

@@ -8,7 +8,7 @@ from datetime import datetime
 
 import polars as pl
 
-from storage.audit import AuditEntry
+from policy.audit import AuditEntry
 from tasks.audit_entries import OPTIMIZER
 
 

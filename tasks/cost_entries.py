@@ -8,7 +8,7 @@ from typing import Final
 
 import polars as pl
 
-from storage.audit import AuditEntry
+from policy.audit import AuditEntry
 from tasks.audit_entries import OPTIMIZER
 
 _COMPONENT: Final = "cost"

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
+from policy.audit import AuditEntry
 from policy.emergency.machine import Event
 from policy.emergency.state import State
-from storage.audit import AuditEntry
 from tasks.audit_entries import OPTIMIZER
 
 _COMPONENT: Final = "emergency"

@@ -147,7 +147,7 @@ def check(response: httpx.Response) -> None:
     if response.status_code == _TOO_MANY_REQUESTS or response.is_server_error:
         raise MimirUnavailable(
             f"{where} answered {status}: it is overloaded or starting, try again later",
-            retry_after_seconds=_retry_after_seconds(response.headers),
+            retry_after_seconds=retry_after_seconds(response.headers),
         )
     if response.is_redirect:
         target = shown(response.request.url.join(response.headers["Location"]))
@@ -218,7 +218,7 @@ def shown(url: httpx.URL) -> str:
     return str(url.copy_with(userinfo=b"", query=None, fragment=None))
 
 
-def _retry_after_seconds(headers: httpx.Headers) -> float | None:
+def retry_after_seconds(headers: httpx.Headers) -> float | None:
     """Retry-After as seconds, from now or, for a date, from the answer's own Date."""
     asked = headers.get("Retry-After", "").strip()
     if asked.isdecimal():

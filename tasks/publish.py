@@ -14,6 +14,7 @@ from typing import Final, Literal
 
 import polars as pl
 
+from policy.audit import SUPERSEDED, logged
 from policy.document import digest, parse
 from policy.errors import ConfigError, Conflict, OptimizerError
 from policy.frames import CHANGES, LIMITS, empty
@@ -43,7 +44,6 @@ from tasks.step import step
 from tasks.threads import threaded
 
 NOT_WRITTEN: Final = "not written"
-SUPERSEDED: Final = "superseded before every process had reported it"
 RETRY_REFUSED_AFTER: Final = timedelta(hours=1)
 # Each try keeps its document: one that fails every quarter of a minute would fill the disk.
 TRIES_AT_ONCE: Final = 3
@@ -155,9 +155,8 @@ def publish(
     revision = _write(
         plan, sink=sink, held=held, database=database, run_id=run_id, clock=clock, audit=audit
     )
-    if audit:
-        changed = limits_changed(plan.changes, revision=revision, run_id=run_id, at=clock())
-        append_audit(database, changed)
+    changed = limits_changed(plan.changes, revision=revision, run_id=run_id, at=clock())
+    append_audit(database, logged(changed, on=audit))
     return Publication(outcome="written", changes=plan.changes, revision=revision)
 
 
@@ -205,7 +204,7 @@ def _write(
                 evidence={},
                 at=clock(),
             )
-            append_audit(database, entries if audit else [])
+            append_audit(database, logged(entries, on=audit))
         raise
     return revision
 
@@ -242,7 +241,7 @@ def _supersede(database: Database, *, at: datetime, audit: bool) -> None:
             evidence={},
             at=at,
         )
-        append_audit(database, [*missing, settled] if audit else [])
+        append_audit(database, logged([*missing, settled], on=audit))
 
 
 def _failed_before(database: Database, plan: Plan, *, now: datetime) -> str | None:

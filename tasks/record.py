@@ -8,9 +8,10 @@ from typing import Final
 
 import polars as pl
 
+from policy.audit import AuditEntry
 from policy.evidence import Recommended
 from policy.signals import ASKING_LEVELS, ASKING_RATES
-from storage.audit import AuditEntry, append_audit
+from storage.audit import append_audit
 from storage.database import Database
 from storage.decisions import record_decisions
 from storage.emergency import replace_emergency

@@ -14,6 +14,7 @@ from typing import Final
 
 import polars as pl
 
+from policy.audit import AuditEntry, logged
 from policy.changes import changes
 from policy.document import parse
 from policy.effective import EVERYONE, beneath
@@ -21,7 +22,7 @@ from policy.errors import OptimizerError
 from policy.frames import CHANGES, LIMITS, empty
 from policy.scrape import Scrape
 from policy.settings import Settings
-from storage.audit import AuditEntry, append_audit
+from storage.audit import append_audit
 from storage.database import Database
 from storage.limits import observed_limits
 from storage.revisions import Outcome, Revision, finish_revision, newest_confirmed
@@ -140,8 +141,8 @@ async def settle(
             evidence={"verdict": type(verdict).__name__},
             at=clock(),
         )
-        if settings.audit_log.enabled:
-            append_audit(database, _entries(revision, settled, database=database, at=clock()))
+        entries = _entries(revision, settled, database=database, at=clock())
+        append_audit(database, logged(entries, on=settings.audit_log.enabled))
     return settled
 
 

@@ -18,6 +18,7 @@ from prometheus_client import (
     disable_created_metrics,
 )
 
+from tasks.alert_metrics import AlertMetrics
 from tasks.gauges import CacheLookups, MimirResources, ResourceUsage
 from tasks.quality import OwnQuality
 from tasks.spending import Spending
@@ -172,6 +173,7 @@ class Telemetry:
             ["kind"],
             registry=registry,
         )
+        self.alerts = AlertMetrics(registry, prefix=PREFIX)
         self.spending = Spending(prefix=PREFIX)
         registry.register(self.spending)
         self.usage = ResourceUsage(prefix=PREFIX)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated
 
@@ -12,11 +10,10 @@ from pydantic import BaseModel, ConfigDict, StringConstraints
 
 from deployments import switching
 from deployments.api.access import Access
+from deployments.api.desk import Desk
 from deployments.switching import Word, whose
 from policy.pinnable import spoken
-from policy.settings import Settings
 from storage import reading
-from storage.database import Database
 
 Text = Annotated[str, StringConstraints(min_length=1, max_length=1_000)]
 
@@ -82,21 +79,6 @@ class Done(BaseModel):
     """What was done, in one line."""
 
     done: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Desk:
-    """What the API works on.
-
-    Attributes:
-        database: the history of this process.
-        settings: asked at each request.
-        clock: aware UTC.
-    """
-
-    database: Database
-    settings: Callable[[], Settings]
-    clock: Callable[[], datetime]
 
 
 def breaker_routes(desk: Desk, *, access: Access) -> APIRouter:

@@ -8,6 +8,7 @@ what `policy.alerting.words.excerpt` leaves of it.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Protocol
 
 from policy.alerting.alert import Message
@@ -42,10 +43,20 @@ class Channel(Protocol):
     Attributes:
         name: `slack`, `pagerduty`, `email`, `alertmanager`, or an entry of `webhooks`, `apprise`.
         takes_many: whether several messages may be told as one.
+        resends_every: what lasts is to be told anew after that; None: once is enough.
     """
 
-    name: str
-    takes_many: bool
+    @property
+    def name(self) -> str:
+        """Which channel it is."""
+
+    @property
+    def takes_many(self) -> bool:
+        """Whether it tells several messages as one."""
+
+    @property
+    def resends_every(self) -> timedelta | None:
+        """How often what lasts is told anew."""
 
     async def send(self, messages: Sequence[Message], *, address: str | None) -> str | None:
         """Tell them.

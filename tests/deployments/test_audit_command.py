@@ -12,9 +12,9 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from deployments.cli import app
-from policy.audit import Category
+from policy.audit import AuditEntry, Category
 from policy.pins import Pin
-from storage.audit import AUDIT, AuditEntry, append_audit, newest_entries
+from storage.audit import AUDIT, append_audit, newest_entries
 from storage.database import Database
 from storage.pins import pin, unpin
 from storage.serve import serving

@@ -12,8 +12,9 @@ import pytest
 
 from deployments.document import DOCUMENT_PATH
 from deployments.up import Up, forget_earlier
+from policy.audit import AuditEntry
 from policy.settings import parse_settings
-from storage.audit import AuditEntry, append_audit, export_entries, newest_entries
+from storage.audit import append_audit, export_entries, newest_entries
 from storage.database import Database
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)

@@ -16,9 +16,10 @@ from flows.auditing import MIRRORED_EVERY
 from flows.maintain import maintain
 from flows.optimize import optimize
 from flows.protect import protect
+from policy.audit import AuditEntry
 from policy.errors import ConfigError, OptimizerError
 from simulator import Fault
-from storage.audit import AuditEntry, append_audit, newest_entries
+from storage.audit import append_audit, newest_entries
 from tasks.kubernetes_client import api_client
 from tests.flows.test_reverting import TENANT, looks, lowered_below_demand
 from tests.tasks.test_audit_mirror import NAMED, PLACE, OurApi

@@ -22,7 +22,11 @@ ROWS = re.findall(
     flags=re.MULTILINE,
 )
 KEYS = [key for key, _, _ in ROWS]
-NO_ONE_DEFAULT = ("limits.minLimits", "limits.tenantTiers.*.bufferPercentage")
+NO_ONE_DEFAULT = (
+    "limits.minLimits",
+    "limits.tenantTiers.*.bufferPercentage",
+    "alerting.escalation",
+)
 
 
 def keys_of_the_page() -> Iterator[str]:
@@ -65,6 +69,14 @@ def test_the_default_of_min_limits_is_told_limit_by_limit() -> None:
     assert {
         limit: float(value) for limit, value in re.findall(r"`(\w+): (\d+)`", told)
     } == Settings().limits.min_limits
+
+
+def test_the_default_of_escalation_is_told_priority_by_priority() -> None:
+    told = next(told for key, told, _ in ROWS if key == "alerting.escalation")
+
+    assert {
+        priority: parse_duration(after) for priority, after in re.findall(r"`(P\d): (\w+)`", told)
+    } == Settings().alerting.escalation
 
 
 def default_of(key: str) -> object:

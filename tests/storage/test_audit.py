@@ -10,9 +10,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from policy.audit import Category, audit_line
+from policy.audit import AuditEntry, Category, audit_line
 from storage.audit import (
-    AuditEntry,
     append_audit,
     changes_entered,
     export_entries,

@@ -6,8 +6,8 @@ import json
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from policy.audit import Category
-from storage.audit import AUDIT, AuditEntry, append_audit, read_audit
+from policy.audit import AuditEntry, Category
+from storage.audit import AUDIT, append_audit, read_audit
 from storage.database import Database
 from storage.runs import RUNS, Run, latest_runs, record_run
 from storage.tenants import seen

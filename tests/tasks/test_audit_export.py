@@ -14,8 +14,9 @@ from pathlib import Path
 
 import pytest
 
+from policy.audit import AuditEntry
 from policy.errors import ConfigError, OptimizerError, RetriableError
-from storage.audit import AuditEntry, append_audit, export_waits
+from storage.audit import append_audit, export_waits
 from storage.database import Database
 from tasks.audit_export import ENTRIES_AT_ONCE, export_to_file
 from tasks.audit_file import STDOUT, appending, older

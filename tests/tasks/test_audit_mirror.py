@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 from kmock import RawHandler, Response
 
+from policy.audit import AuditEntry
 from policy.errors import ConfigError, Conflict, OptimizerError, RetriableError
 from policy.room import CONFIG_MAP_BYTES
 from policy.settings import parse_settings
-from storage.audit import AuditEntry, append_audit
+from storage.audit import append_audit
 from storage.database import Database
 from tasks.audit_export import mirror_to_config_map
 from tasks.audit_mirror import KEY, fitting, mirror_of, put
