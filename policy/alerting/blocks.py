@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Mapping, Sequence
-from itertools import accumulate
 from typing import Final
 
 from policy.alerting.alert import Message
-from policy.alerting.words import CUT, cut, facts, headline, one_line
+from policy.alerting.words import cut, cut_signs, facts, headline, one_line
 from policy.settings.channels import Priority
 
 Block = Mapping[str, object]
@@ -76,11 +74,7 @@ def digest_title(messages: Sequence[Message]) -> str:
 def escaped(text: str, *, most: int) -> str:
     """The text, in which no bracket means a mention or a link; no sign is cut through."""
     signs = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
-    whole = [signs.get(char, char) for char in text]
-    lengths = list(accumulate(map(len, whole)))
-    if not lengths or lengths[-1] <= most:
-        return "".join(whole)
-    return "".join(whole[: bisect_right(lengths, most - len(CUT))]) + CUT
+    return cut_signs([signs.get(char, char) for char in text], most)
 
 
 def _fact(name: str, value: str) -> str:

@@ -7,7 +7,9 @@ the direction of writing, halves of characters, a page where a word was expected
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
+from itertools import accumulate
 from typing import Final
 
 from policy.alerting.alert import Message
@@ -40,6 +42,14 @@ def cut_bytes(text: str, most: int) -> str:
         return text
     held = text.encode()[: most - len(CUT.encode())].decode(errors="ignore")
     return f"{held}{CUT}"
+
+
+def cut_signs(signs: Sequence[str], most: int, *, size: Callable[[str], int] = len) -> str:
+    """The signs as one text, or as many whole ones as fit `most`, each with its own size."""
+    sizes = list(accumulate(map(size, signs)))
+    if not sizes or sizes[-1] <= most:
+        return "".join(signs)
+    return "".join(signs[: bisect_right(sizes, most - size(CUT))]) + CUT
 
 
 def excerpt(text: str, *, secrets: Sequence[str] = ()) -> str:

@@ -5,8 +5,12 @@ Of an address only the host is ever told: paths and queries hold keys.
 
 from __future__ import annotations
 
+import asyncio
+import logging
+import re
 import ssl
 from collections.abc import Collection, Mapping, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cache
 from typing import Final
@@ -20,8 +24,14 @@ from tasks.channels.base import ChannelMisconfigured, ChannelUnavailable, Messag
 from tasks.http import fit_for_header, patience, retry_after_seconds
 
 MOST_READ: Final = 16_384  # of an answer; an error fits, and more is nothing that we asked for
+_HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, token
 _LATER: Final = frozenset({408, 425, 429})
 _OUR_SETTINGS: Final = frozenset({401, 403, 404, 405, 410})
+
+
+# httpx logs the address of each request, and that of a webhook is a secret.
+_asking: Final = ContextVar("asking", default=False)
+logging.getLogger("httpx").addFilter(lambda _: not _asking.get())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -55,7 +65,7 @@ async def ask(
     Args:
         request: what is sent.
         key: the setting of the channel, for errors.
-        timeout_seconds: the longest silence.
+        timeout_seconds: how long the whole of it may take.
         secrets: what no error may repeat, should the other side say it back.
         allow: statuses that the caller understands.
 
@@ -65,14 +75,19 @@ async def ask(
         MessageRefused: any other 4xx.
     """
     async with httpx.AsyncClient(
-        timeout=patience(timeout_seconds), verify=_tls(), follow_redirects=False
+        timeout=patience(timeout_seconds), verify=tls(), follow_redirects=False
     ) as client:
+        unheard = _asking.set(True)
         try:
-            async with client.stream(
-                request.method, request.url, content=request.content, headers=request.headers
-            ) as response:
+            # Of the whole: a server that says a byte now and then is never silent.
+            async with (
+                asyncio.timeout(timeout_seconds),
+                client.stream(
+                    request.method, request.url, content=request.content, headers=request.headers
+                ) as response,
+            ):
                 answer = Answer(status=response.status_code, text=await _read(response))
-        except httpx.TimeoutException as exc:
+        except (httpx.TimeoutException, TimeoutError) as exc:
             raise ChannelUnavailable(
                 f"{key}: {_host(request.url)} did not answer in {timeout_seconds:g}s", timeout=True
             ) from exc
@@ -81,9 +96,12 @@ async def ask(
                 f"{key}: the address is not an http(s) URL; correct it"
             ) from exc
         except httpx.HTTPError as exc:
+            why = excerpt(str(exc), secrets=secrets) or type(exc).__name__
             raise ChannelUnavailable(
-                f"{key}: {_host(request.url)} cannot be reached: {type(exc).__name__}"
+                f"{key}: {_host(request.url)} cannot be reached: {why}"
             ) from exc
+        finally:
+            _asking.reset(unheard)
     if not response.is_success and answer.status not in allow:
         raise _refusal(response, answer, key=key, secrets=secrets)
     return answer
@@ -93,8 +111,11 @@ def revealed(headers: Mapping[str, SecretStr], *, key: str) -> dict[str, str]:
     """The headers as they are sent.
 
     Raises:
-        ChannelMisconfigured: a value cannot be sent.
+        ChannelMisconfigured: a name or a value cannot be sent.
     """
+    for name in headers:
+        if not _HEADER_NAME.fullmatch(name):
+            raise ChannelMisconfigured(f"{key}: {excerpt(name)!r} is no name of a header")
     return {name: secret(value, key=f"{key}.{name}") for name, value in headers.items()}
 
 
@@ -128,6 +149,25 @@ def address(value: SecretStr | None, *, key: str) -> str:
     return url
 
 
+def secrets_of(url: str) -> list[str]:
+    """What of an address that may hold a key no error may repeat."""
+    parts = httpx.URL(url)
+    shown = [
+        url,
+        parts.raw_path.decode(),
+        parts.path,
+        parts.query.decode(),
+        parts.userinfo.decode(),
+    ]
+    return [each for each in shown if len(each) > 1]
+
+
+@cache
+def tls() -> ssl.SSLContext:
+    """The certificates that are trusted, read once: reading them costs 25 ms of CPU."""
+    return httpx.create_ssl_context()
+
+
 async def _read(response: httpx.Response) -> str:
     read = b""
     async for piece in response.aiter_bytes():
@@ -156,9 +196,3 @@ def _host(url: str) -> str:
         return httpx.URL(url).host
     except httpx.InvalidURL:
         return "the address"
-
-
-@cache
-def _tls() -> ssl.SSLContext:
-    """The certificates that are trusted, read once: reading them costs 25 ms of CPU."""
-    return httpx.create_ssl_context()

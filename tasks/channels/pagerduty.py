@@ -49,7 +49,7 @@ class PagerDutyChannel:
             if message.alert.kind == CHANGES:
                 await self._post("/v2/change/enqueue", _change(message, key=key), key=key)
             else:
-                await self._post("/v2/enqueue", _event(message, key=key), key=key)
+                await self._post("/v2/enqueue", pagerduty_event(message, key=key), key=key)
         return None
 
     async def check(self) -> None:
@@ -62,16 +62,22 @@ class PagerDutyChannel:
         if answer.status != _BAD_REQUEST:
             raise ChannelUnavailable(f"{KEY}: PagerDuty answered {answer.status} to a check")
         if _is_about_the_key(answer):
-            raise ChannelMisconfigured(f"{KEY}.integrationKey is no key of PagerDuty; correct it")
+            raise self._no_key(self.integration_key)
 
     async def _post(self, path: str, body: Mapping[str, object], *, key: str) -> None:
         answer = await self._ask(path, body, key=key)
         if answer.status != _BAD_REQUEST:
             return
         if _is_about_the_key(answer):
-            raise ChannelMisconfigured(f"{KEY}.integrationKey is no key of PagerDuty; correct it")
-        said = excerpt(answer.text, secrets=[key])
+            raise self._no_key(key)
+        said = excerpt(answer.text, secrets=[key, self.integration_key])
         raise MessageRefused(f"{KEY}: PagerDuty does not take this event: {said}")
+
+    def _no_key(self, key: str) -> ChannelMisconfigured | MessageRefused:
+        # A route that names a wrong key is no reason to leave everybody else alone.
+        if key != self.integration_key:
+            return MessageRefused(f"{KEY}: a route names what is no key of PagerDuty; correct it")
+        return ChannelMisconfigured(f"{KEY}.integrationKey is no key of PagerDuty; correct it")
 
     async def _ask(self, path: str, body: Mapping[str, object], *, key: str) -> Answer:
         content = json.dumps(body, ensure_ascii=False).encode(errors="replace")
@@ -83,7 +89,7 @@ class PagerDutyChannel:
             ),
             key=KEY,
             timeout_seconds=self.timeout_seconds,
-            secrets=[key],
+            secrets=[key, self.integration_key],
             allow=[_BAD_REQUEST],
         )
 
@@ -101,7 +107,8 @@ def pagerduty_channel(settings: PagerDuty) -> PagerDutyChannel:
     )
 
 
-def _event(message: Message, *, key: str) -> dict[str, object]:
+def pagerduty_event(message: Message, *, key: str) -> dict[str, object]:
+    """The event that the message is; of one that does not fire, only which incident is meant."""
     alert = message.alert
     event: dict[str, object] = {
         "routing_key": key,
@@ -122,8 +129,8 @@ def _event(message: Message, *, key: str) -> dict[str, object]:
             "group": alert.component,
             "class": alert.kind,
             "custom_details": {
-                "reason": cut_bytes(one_line(alert.reason), 4 * _DETAIL),
                 **_details(message),
+                "reason": cut_bytes(one_line(alert.reason), 4 * _DETAIL),
             },
         },
         "client": SOURCE,

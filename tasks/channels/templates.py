@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote
 
 from policy.alerting.alert import Message
 from policy.alerting.payload import key_of, payload, timestamp
-from policy.alerting.words import cut, cut_bytes, facts, headline, one_line
+from policy.alerting.words import cut, cut_signs, facts, headline, one_line
 from policy.settings.channels import Priority, Template
 
 JSON: Final = "application/json; charset=utf-8"
@@ -17,6 +19,8 @@ SOURCE: Final = "mimir-limit-optimizer"
 
 # OpsGenie has five, of which the last is for information.
 _OPSGENIE: Final[Mapping[Priority, str]] = {"P0": "P1", "P1": "P2", "P2": "P3", "P3": "P5"}
+_OPSGENIE_DETAILS, _DETAIL_NAME, _DETAIL = 8_000, 100, 1_000
+_SYS_ID: Final = re.compile(r'"sys_id"\s*:\s*"([0-9a-f]{32})"')
 # 1 high, 2 medium, 3 low.
 _SERVICENOW: Final[Mapping[Priority, str]] = {"P0": "1", "P1": "1", "P2": "2", "P3": "3"}
 _TEAMS_COLORS: Final[Mapping[Priority, str]] = {
@@ -32,11 +36,21 @@ _TEAMS_FACT: Final = 500
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Templated:
-    """A body, its kind, and the path below the address where it goes; None: the address itself."""
+    """What is sent.
+
+    Attributes:
+        body: JSON.
+        content_type: of the body.
+        path: below the address, where it goes; None: to the address itself.
+        method: None: that of the settings; else this changes what an earlier message created.
+        reference: what later messages of the incident refer to, out of the answer.
+    """
 
     body: Mapping[str, object]
     content_type: str = JSON
     path: str | None = None
+    method: str | None = None
+    reference: Callable[[str], str | None] | None = None
 
 
 def _ours(message: Message) -> Templated:
@@ -79,31 +93,41 @@ def _opsgenie(message: Message) -> Templated:
             "source": cut(one_line(message.cluster), 100),
             "entity": cut(one_line(message.alert.tenant or message.alert.component), 512),
             "tags": [message.alert.kind, message.alert.component],
-            "details": {name: cut(value, 1_000) for name, value in facts(message)},
+            "details": _held(facts(message), most=_OPSGENIE_DETAILS),
         }
     )
 
 
 def _servicenow(message: Message) -> Templated | None:
-    """A record of the table `incident`.
+    """A record of the table `incident`; what is known later is a work note of it.
 
-    Its end is not sent: over this API a record is changed by an id that only the answer to its
-    creation tells, and a second POST would be a second record.
+    Its state is left alone: what a record needs to be resolved differs from one ServiceNow to
+    the other, and whoever works on it closes it.
     """
-    if message.state != "firing":
-        return None
     known = (f"{name}: {value}" for name, value in facts(message))
-    lines = [one_line(message.alert.reason), *known]
+    text = cut("\n".join([one_line(message.alert.reason), *known]), 4_000)
+    if message.thread is not None:
+        note = cut(f"{headline(message)} ({message.state})\n{text}", 4_000)
+        return Templated(body={"work_notes": note}, path=message.thread, method="PATCH")
+    if message.state != "firing":
+        return None  # no record is known, and a new one would begin what is over
     return Templated(
         body={
             "short_description": cut(headline(message), 160),
-            "description": cut("\n".join(lines), 4_000),
+            "description": text,
             "correlation_id": key_of(message.alert.incident, most=100),
             "correlation_display": SOURCE,
             "urgency": _SERVICENOW[message.priority],
             "impact": _SERVICENOW[message.priority],
-        }
+        },
+        reference=_sys_id,
     )
+
+
+def _sys_id(answer: str) -> str | None:
+    """The id of the record that was created; None where the answer names none."""
+    found = _SYS_ID.search(answer)
+    return found[1] if found else None
 
 
 def _teams(message: Message) -> Templated:
@@ -152,9 +176,24 @@ def _teams(message: Message) -> Templated:
 
 
 def _card(text: str, *, most: int) -> str:
-    """Text for a card, in which a part of Markdown means something."""
-    escaped = "".join(f"\\{char}" if char in "\\*_[]()`#" else char for char in text)
-    return cut_bytes(escaped, most)
+    """Text for a card, in which a part of Markdown means something; so many bytes as JSON."""
+    signs = [f"\\{char}" if char in "\\*_[]()`#" else char for char in text[: most + 1]]
+    return cut_signs(signs, most, size=_bytes_as_json)
+
+
+def _bytes_as_json(sign: str) -> int:
+    return len(json.dumps(sign, ensure_ascii=False).encode()) - len('""')
+
+
+def _held(named: Sequence[tuple[str, str]], *, most: int) -> dict[str, str]:
+    """As many of them, from the first, as so many characters hold."""
+    held: dict[str, str] = {}
+    for name, value in named:
+        said = {cut(name, _DETAIL_NAME): cut(value, _DETAIL)}
+        if sum(len(text) for pair in (held | said).items() for text in pair) > most:
+            break
+        held |= said
+    return held
 
 
 TEMPLATES: Final[Mapping[Template, Callable[[Message], Templated | None]]] = {

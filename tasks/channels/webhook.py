@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import hmac
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Final
 
+import httpx
+
 from policy.alerting.alert import Message
 from policy.settings.channels import Webhook
-from tasks.channels.base import ChannelUnavailable
-from tasks.channels.http import Request, address, ask, revealed, secret
+from tasks.channels.base import MessageRefused
+from tasks.channels.http import Answer, Request, address, ask, revealed, secret, secrets_of
 from tasks.channels.templates import TEMPLATES, Templated
 
 TIMESTAMP: Final = "X-Mlo-Timestamp"
 SIGNATURE: Final = "X-Mlo-Signature"
-_SERVER_ERROR: Final = 500
+_NOT_FOUND, _SERVER_ERROR = 404, 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -39,25 +41,19 @@ class WebhookChannel:
     async def send(self, messages: Sequence[Message], *, address: str | None) -> str | None:
         """Send each; a webhook reaches whom it reaches, `address` says nothing to it."""
         del address
+        reference = None
         for message in messages:
             templated = self.template(message)
             if templated is None:
                 continue  # the service has no word for it; the template says why
-            content = json.dumps(templated.body, ensure_ascii=False).encode(errors="replace")
-            url = self.url if templated.path is None else _below(self.url, templated.path)
-            await self._ask(
-                Request(
-                    url=url,
-                    method=self.method,
-                    content=content,
-                    headers={
-                        "Content-Type": templated.content_type,
-                        **self._signed(content),
-                        **self.headers,
-                    },
-                )
-            )
-        return None
+            changes = templated.method is not None
+            allow = [_NOT_FOUND] if changes else []
+            answer = await self._ask(self._request(templated), allow=allow)
+            if answer.status == _NOT_FOUND:
+                raise MessageRefused(f"{self._key}: what this message is to change is gone")
+            if templated.reference is not None:
+                reference = templated.reference(answer.text)
+        return reference
 
     async def check(self) -> None:
         """Ask what may be asked there: it proves the network and TLS, and disturbs nobody.
@@ -65,22 +61,32 @@ class WebhookChannel:
         Whether the key is right only a message can tell.
         """
         request = Request(url=self.url, method="OPTIONS", content=b"", headers=self.headers)
-        answer = await ask(
-            request,
-            key=self._key,
-            timeout_seconds=self.timeout_seconds,
-            allow=range(300, _SERVER_ERROR),
-        )
-        if answer.status >= _SERVER_ERROR:
-            raise ChannelUnavailable(f"{self._key}: it answered {answer.status}")
+        await self._ask(request, allow=range(300, _SERVER_ERROR))
 
     @property
     def _key(self) -> str:
         return f"alerting.webhooks.{self.name}"
 
-    async def _ask(self, request: Request) -> None:
-        secrets = [*self.headers.values(), self.url]
-        await ask(request, key=self._key, timeout_seconds=self.timeout_seconds, secrets=secrets)
+    async def _ask(self, request: Request, *, allow: Collection[int] = ()) -> Answer:
+        return await ask(
+            request,
+            key=self._key,
+            timeout_seconds=self.timeout_seconds,
+            secrets=[*self.headers.values(), *secrets_of(self.url), self.secret or ""],
+            allow=allow,
+        )
+
+    def _request(self, templated: Templated) -> Request:
+        content = json.dumps(templated.body, ensure_ascii=False).encode(errors="replace")
+        # By name, whatever its capitals: a header is sent once, and the operator's word wins.
+        headers = httpx.Headers({"Content-Type": templated.content_type, **self._signed(content)})
+        headers.update(self.headers)
+        return Request(
+            url=self.url if templated.path is None else _below(self.url, templated.path),
+            method=templated.method or self.method,
+            content=content,
+            headers=headers,
+        )
 
     def _signed(self, content: bytes) -> dict[str, str]:
         if self.secret is None:
@@ -112,6 +118,8 @@ def webhook_channel(
 
 
 def _below(url: str, path: str) -> str:
-    """The path below the address, before its query."""
-    base, mark, query = url.partition("?")
-    return f"{base.rstrip('/')}/{path}{mark}{query}"
+    """The path below the address; what both ask for behind `?` is one query."""
+    base, _, query = url.partition("?")
+    below, _, more = path.partition("?")
+    asked = "&".join(filter(None, (query, more)))
+    return f"{base.rstrip('/')}/{below}{'?' if asked else ''}{asked}"

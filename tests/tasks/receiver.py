@@ -28,13 +28,19 @@ class Got:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Says:
-    """An answer. `hangs`: none until the server ends; `resets`: the connection is cut."""
+    """An answer.
+
+    `hangs`: none until the server ends; `resets`: the connection is cut; `drips`: the body never
+    ends, and comes a byte at a time; `raw`: these bytes in place of HTTP.
+    """
 
     status: int = 200
     body: bytes = b"ok"
     headers: Mapping[str, str] = field(default_factory=dict)
     hangs: bool = False
     resets: bool = False
+    drips: bool = False
+    raw: bytes | None = None
 
 
 Answers = Callable[[Got], Says]
@@ -88,11 +94,17 @@ def receiving(answer: Answers = lambda _: Says()) -> Iterator[Receiver]:
                 self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
                 self.connection.close()
                 return
+            if says.raw is not None:
+                self.wfile.write(says.raw)
+                return
             self.send_response(says.status)
             for name, value in says.headers.items():
                 self.send_header(name, value)
-            self.send_header("Content-Length", str(len(says.body)))
+            length = 1_000_000 if says.drips else len(says.body)
+            self.send_header("Content-Length", str(length))
             self.end_headers()
+            while says.drips and not ended.wait(0.05):
+                self.wfile.write(b"x")
             self.wfile.write(says.body)
 
         do_GET = do_POST = do_PUT = do_PATCH = do_OPTIONS = _serve  # noqa: N815 - their names
