@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from email.errors import MessageError
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.utils import format_datetime
@@ -13,7 +14,7 @@ from typing import Final
 
 from policy.alerting.alert import Message
 from policy.alerting.blocks import color, digest_title
-from policy.alerting.words import cut, facts, headline, one_line
+from policy.alerting.words import cut, excerpt, facts, headline, one_line
 from policy.settings.channels import Priority
 
 DOMAIN: Final = "mimir-limit-optimizer.invalid"
@@ -51,12 +52,9 @@ def mail(messages: Sequence[Message], *, sender: str, to: Sequence[str], name: s
 
     Args:
         messages: one or more.
-        sender: the mailbox that it comes from.
+        sender: the `mailbox` that it comes from.
         to: those that it goes to.
         name: how the sender is called.
-
-    Raises:
-        ValueError: an address is none.
     """
     first = messages[0]
     title = headline(first) if len(messages) == 1 else digest_title(messages)
@@ -75,6 +73,20 @@ def mail(messages: Sequence[Message], *, sender: str, to: Sequence[str], name: s
     letter.set_content(_text(messages, title=title))
     letter.add_alternative(_html(messages, title=title), subtype="html")
     return letter
+
+
+def mailbox(text: str) -> str:
+    """The bare address `name@host`, without the white space around it.
+
+    Raises:
+        ValueError: it is none; the error quotes it.
+    """
+    spec = text.strip()
+    try:
+        return Address(addr_spec=spec).addr_spec
+    # The parser of the standard library stumbles over some of what it should refuse.
+    except (ValueError, MessageError, LookupError, AttributeError):
+        raise ValueError(f"no mailbox of the form name@host: {excerpt(spec)!r}") from None
 
 
 def _sent_at(messages: Sequence[Message]) -> datetime:

@@ -1,19 +1,22 @@
 """Alertmanager, API v2: every replica is told, and told again before it forgets.
 
 An Alertmanager takes an alert for over when nobody has repeated it for a while. So what lasts is
-sent again at each `RESENT_EVERY`, and says that it holds for longer than that.
+sent again at each `RESENT_EVERY`, and says that it holds for longer than that. An incident that
+becomes critical is another alert there, because routes go by the label `severity`; the one before
+is over by itself once it is not repeated.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from policy.alerting.alert import Message
+from policy.alerting.alert import SEVERITY_OF, Message
 from policy.alerting.payload import key_of, timestamp
 from policy.alerting.words import cut, facts, one_line
 from policy.settings.channels import Alertmanager
@@ -25,6 +28,8 @@ KEY: Final = "alerting.alertmanager"
 RESENT_EVERY: Final = timedelta(minutes=1)
 HOLDS_FOR: Final = timedelta(minutes=5)
 _LABEL, _ANNOTATION = 500, 4_000
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -70,6 +75,8 @@ class AlertmanagerChannel:
         )
         failed = [answer for answer in answers if isinstance(answer, BaseException)]
         if len(failed) < len(self.urls):
+            for problem in failed:
+                _log.warning("%s; another replica has it", problem)
             return
         # The one that gives most hope: it may pass by itself.
         for kind in (ChannelUnavailable, MessageRefused, ChannelMisconfigured):
@@ -98,12 +105,14 @@ def alertmanager_channel(
 
 
 def _alert(message: Message, *, now: datetime) -> dict[str, object]:
-    """What does not change while the incident lasts is a label, everything else an annotation."""
+    """What routes go by, and hardly changes, is a label; everything else is an annotation."""
     alert = message.alert
-    ends = now if message.state == "resolved" else now + HOLDS_FOR
+    # Alertmanager refuses what ends before it starts, as two clocks may have it.
+    ends = max(now, message.opened_at) if message.state == "resolved" else now + HOLDS_FOR
     labels = {
         "alertname": "MimirLimitOptimizer",
         "incident": key_of(alert.incident, most=_LABEL),
+        "severity": SEVERITY_OF[message.priority],
         "component": alert.component,
         "cluster": cut(one_line(message.cluster), _LABEL),
         "tenant": cut(one_line(alert.tenant or ""), _LABEL),

@@ -17,7 +17,7 @@ from tasks.channels.base import ChannelMisconfigured, ChannelUnavailable
 from tasks.channels.http import secret
 
 if TYPE_CHECKING:
-    from apprise import NotifyBase
+    from apprise import Apprise as Service
 
 _TITLE, _BODY, _LISTED = 200, 3_000, 30
 _TYPES: Final = {"P0": "failure", "P1": "failure", "P2": "warning", "P3": "info"}
@@ -42,8 +42,9 @@ class AppriseChannel:
         title = cut(digest_title(messages) if many else headline(first), _TITLE)
         body = _list(messages) if many else _text(first)
         service, sort = self._service(), "success" if resolved else _TYPES[first.priority]
+        # Named as text, it is escaped for services that show HTML or Markdown.
         worked = await asyncio.to_thread(
-            lambda: service.notify(body=body or title, title=title, notify_type=sort)
+            service.notify, body=body or title, title=title, notify_type=sort, body_format="text"
         )
         if not worked:
             # Apprise tells its log why, and nobody else; that log may hold the address.
@@ -54,7 +55,7 @@ class AppriseChannel:
         """Read the address again: Apprise knows no way to try a service that tells nobody."""
         self._service()
 
-    def _service(self) -> NotifyBase:
+    def _service(self) -> Service:
         return service_of(self.url, name=self.name, timeout_seconds=self.timeout_seconds)
 
 
@@ -74,7 +75,7 @@ def apprise_channel(settings: Apprise, *, name: str) -> AppriseChannel:
     return channel
 
 
-def service_of(url: str, *, name: str, timeout_seconds: float) -> NotifyBase:
+def service_of(url: str, *, name: str, timeout_seconds: float) -> Service:
     """What Apprise makes of the address.
 
     Raises:
@@ -88,11 +89,12 @@ def service_of(url: str, *, name: str, timeout_seconds: float) -> NotifyBase:
             f"{key}: Apprise is not installed; install the extra `apprise`"
         ) from None
     logging.getLogger("apprise").setLevel(logging.CRITICAL + 1)
-    service = apprise.Apprise.instantiate(url, suppress_exceptions=True)
-    if service is None:
+    plugin = apprise.Apprise.instantiate(url, suppress_exceptions=True)
+    if plugin is None:
         raise ChannelMisconfigured(f"{key}.url is no address that Apprise knows; correct it")
-    service.socket_connect_timeout = service.socket_read_timeout = timeout_seconds
-    return service
+    plugin.socket_connect_timeout = plugin.socket_read_timeout = timeout_seconds
+    plugin.retry = 0  # one try; the outbox knows when the next one is due
+    return apprise.Apprise(plugin)
 
 
 def _text(message: Message) -> str:
