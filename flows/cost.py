@@ -13,19 +13,23 @@ from flows.budget_caps import enforce
 from flows.budgets import forget_budgets, see_budgets
 from flows.cost_alerts import see_alerts
 from flows.cost_words import cost_report
+from flows.in_force import limits_of
 from flows.runtime import Run, Runtime, current
 from flows.savings import forget_savings, see_savings
 from policy.cost.bills import bills
+from policy.cost.calibration import calibrated
 from policy.cost.capacity import Cluster
 from policy.cost.prices import price_book
 from policy.cost.pricing import Terms, priced
+from policy.cost.reservation import limits_of_hours, with_reservations
 from policy.cost.standing import STATUS
 from policy.cost.teams import teams_of
 from policy.cost.usage import HOURS_PER_MONTH
 from policy.settings import Settings
 from policy.settings.cost import CostControl
+from policy.signals import INGESTION_RATE, SERIES
 from policy.sustained import sustained_for
-from storage.costs import costs_between, priced_hours, replace_costs, replace_teams
+from storage.costs import costs_between, noted_limits, priced_hours, replace_costs, replace_teams
 from storage.reading import known_tenants
 from storage.usage import usage_hours
 from tasks.record import rolled_up
@@ -96,18 +100,37 @@ def price(
         return 0
     rules = settings.cost_control
     terms = terms_of(rules)
-    zone = ZoneInfo(rules.time_zone)
+    billed = bills(terms.book, start=start, end=until, zone=ZoneInfo(rules.time_zone)).filter(
+        pl.col("at").is_in(usage["at"].unique().implode())
+    )
+    costs = with_reservations(
+        priced(usage, terms=terms),
+        usage=usage,
+        limits=limits_of_the_hours(runtime, usage),
+        terms=terms,
+    )
     replace_costs(
         runtime.database,
-        priced(usage, terms=terms),
-        bills=bills(terms.book, start=start, end=until, zone=zone).filter(
-            pl.col("at").is_in(usage["at"].unique().implode())
-        ),
+        calibrated(costs, bills=billed, book=terms.book),
+        bills=billed,
         start=start,
         end=until,
         run_id=run.run_id,
     )
     return usage["at"].n_unique()
+
+
+def limits_of_the_hours(runtime: Runtime, usage: pl.DataFrame) -> pl.DataFrame:
+    """RESERVED of the hours in the usage: as they were noted, of the newest those in force now.
+
+    What was in force in an older hour that nobody noted is not known.
+    """
+    start, end = usage["at"].min(), usage["at"].max()
+    noted = noted_limits(runtime.database, start=start, end=end + HOUR)  # type: ignore[operator,arg-type]
+    fresh = usage.filter(pl.col("at") >= _this_hour(runtime) - HOUR)
+    in_force = limits_of(runtime, fresh["tenant"].unique(), (INGESTION_RATE, SERIES))
+    now = limits_of_hours(in_force, hours=fresh["at"])
+    return pl.concat([noted, now.join(noted, on=["at", "tenant"], how="anti")])
 
 
 def note_teams(runtime: Runtime, rules: CostControl) -> None:

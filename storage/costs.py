@@ -9,6 +9,7 @@ import polars as pl
 
 from policy.cost.bills import BILLS
 from policy.cost.pricing import COSTS
+from policy.cost.reservation import RESERVED
 from policy.cost.teams import TEAMS
 from storage.database import Database, read_frame, write_frame
 
@@ -23,6 +24,10 @@ COSTS_BETWEEN: Final = """
 """
 PRICED_HOURS: Final = """
     select distinct "at" from costs where "at" >= ? and "at" < ? order by "at"
+"""
+NOTED_LIMITS: Final = """
+    select "at", tenant, samples_limit, series_limit from costs
+    where "at" >= ? and "at" < ? and (samples_limit is not null or series_limit is not null)
 """
 DELETE_TEAMS: Final = "delete from teams"
 INSERT_TEAMS: Final = "insert into teams by name select * from incoming"
@@ -66,6 +71,11 @@ def costs_between(database: Database, *, start: datetime, end: datetime) -> pl.D
 def priced_hours(database: Database, *, start: datetime, end: datetime) -> list[datetime]:
     """The hours within [start, end) that are priced."""
     return read_frame(database, PRICED_HOURS, [start, end])["at"].to_list()
+
+
+def noted_limits(database: Database, *, start: datetime, end: datetime) -> pl.DataFrame:
+    """The limits that were noted with the costs of the hours that begin within (RESERVED)."""
+    return read_frame(database, NOTED_LIMITS, [start, end], schema=RESERVED)
 
 
 def replace_teams(database: Database, teams: pl.DataFrame) -> None:
