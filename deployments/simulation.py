@@ -82,6 +82,8 @@ class Simulation:
             "mimir.headers": {},
             "publish.sink": "file",
             "publish.file.path": str(self.overrides),
+            "costControl.attribution.label": "team",
+            "costControl.attribution.path": "/usage-metrics",
         }
 
 

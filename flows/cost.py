@@ -16,6 +16,7 @@ from flows.cost_words import cost_report
 from flows.in_force import limits_of
 from flows.runtime import Run, Runtime, current
 from flows.savings import forget_savings, see_savings
+from policy.cost.attribution import OVERFLOW, divided
 from policy.cost.bills import bills
 from policy.cost.calibration import calibrated
 from policy.cost.capacity import Cluster
@@ -23,7 +24,7 @@ from policy.cost.prices import price_book
 from policy.cost.pricing import Terms, priced
 from policy.cost.reservation import limits_of_hours, with_reservations
 from policy.cost.standing import STATUS
-from policy.cost.teams import teams_of
+from policy.cost.teams import UNATTRIBUTED, teams_of
 from policy.cost.usage import HOURS_PER_MONTH
 from policy.settings import Settings
 from policy.settings.cost import CostControl
@@ -31,7 +32,7 @@ from policy.signals import INGESTION_RATE, SERIES
 from policy.sustained import sustained_for
 from storage.costs import costs_between, noted_limits, priced_hours, replace_costs, replace_teams
 from storage.reading import known_tenants
-from storage.usage import usage_hours
+from storage.usage import attributed_hours, usage_hours
 from tasks.record import rolled_up
 from tasks.say import say
 from tasks.tell import tell
@@ -64,6 +65,7 @@ async def cost() -> None:
             total = day["amount"].sum()
             currency = settings.cost_control.global_budget.currency
             say([f"cost: {count} hours priced, {total:.4f} {currency} in the last 24 h"])
+            say(too_many_teams(runtime))
         await tell(
             cost_report(day, settings=settings.cost_control, budgets=stands.status, savings=found),
             key="cost",
@@ -109,10 +111,13 @@ def price(
         limits=limits_of_the_hours(runtime, usage),
         terms=terms,
     )
+    charged = calibrated(costs, bills=billed, book=terms.book)
+    attributed = attributed_hours(runtime.database, start=start, end=until)
     replace_costs(
         runtime.database,
-        calibrated(costs, bills=billed, book=terms.book),
+        charged,
         bills=billed,
+        teams=divided(charged, usage=usage, attributed=attributed, terms=terms),
         start=start,
         end=until,
         run_id=run.run_id,
@@ -131,6 +136,19 @@ def limits_of_the_hours(runtime: Runtime, usage: pl.DataFrame) -> pl.DataFrame:
     in_force = limits_of(runtime, fresh["tenant"].unique(), (INGESTION_RATE, SERIES))
     now = limits_of_hours(in_force, hours=fresh["at"])
     return pl.concat([noted, now.join(noted, on=["at", "tenant"], how="anti")])
+
+
+def too_many_teams(runtime: Runtime) -> list[str]:
+    """A line where tenants had more teams in the newest hour than Mimir tells apart."""
+    end = _this_hour(runtime)
+    parts = attributed_hours(runtime.database, start=end - HOUR, end=end)
+    found = parts.filter(pl.col("signal").str.ends_with(f":{OVERFLOW}"))["tenant"].unique().sort()
+    if found.is_empty():
+        return []
+    return [
+        f"cost: more teams than max_cost_attribution_cardinality allows, so that part of it is "
+        f"{UNATTRIBUTED}: {', '.join(found)}"
+    ]
 
 
 def note_teams(runtime: Runtime, rules: CostControl) -> None:

@@ -8,6 +8,7 @@ from typing import Final
 import polars as pl
 from prefect import flow
 
+from flows.attribution import see_attribution
 from flows.auditing import hand_out, note_settings
 from flows.breaking import guard
 from flows.cluster import cluster_section, see_cluster
@@ -58,6 +59,9 @@ async def protect_once(runtime: Runtime, run: Run) -> None:
     await record_samples(
         kept, database=runtime.database, at=seen.at, note=noteworthy(runtime, samples, seen)
     )
+    shared = await see_attribution(runtime, settings, samples=samples)
+    if not shared.is_empty():
+        await record_samples(shared, database=runtime.database, at=seen.at, note=False)
     guarded = await guard(runtime, run, settings, samples=samples)
     blasts = guarded.blasts
     if not blasts.is_empty():

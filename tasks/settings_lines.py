@@ -34,9 +34,7 @@ def place(text: str, key: str) -> str:
     return "" if found is None else f"line {found.line + 1}, column {found.column + 1}"
 
 
-def _found(
-    node: Node, rest: str, *, shape: Shape, mark: StreamMark | None
-) -> StreamMark | None:
+def _found(node: Node, rest: str, *, shape: Shape, mark: StreamMark | None) -> StreamMark | None:
     """The mark of what the rest of the key leads to; `mark` is that of the node."""
     if not rest:
         return node.start_mark if isinstance(node, ScalarNode) else mark

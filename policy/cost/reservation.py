@@ -78,10 +78,14 @@ def _priced(rows: pl.DataFrame, *, held: PriceList, terms: Terms) -> pl.DataFram
     known = pl.all_horizontal([pl.lit(bool(wanted)), *(each.is_not_null() for each in wanted)])
     nothing = pl.lit(None, dtype=pl.Float64)
     without_queries = rows.with_columns(
-        queries_per_second=nothing, query_seconds_per_second=nothing, ruler_seconds_per_second=nothing
+        queries_per_second=nothing,
+        query_seconds_per_second=nothing,
+        ruler_seconds_per_second=nothing,
     )
     full = without_queries.with_columns(
-        samples_per_second="samples_limit", active_series="series_limit", memory_series="series_limit"
+        samples_per_second="samples_limit",
+        active_series="series_limit",
+        memory_series="series_limit",
     )
     used, reserved = (
         valued(frame, terms=terms).select(*_KEYS, pl.col("amount").alias(name))

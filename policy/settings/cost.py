@@ -110,6 +110,15 @@ class Weights(Section):
     storage: Weight = Decimal(0)
 
 
+class Attribution(Section):
+    """Which label of series tells the team, where a tenant is shared by several."""
+
+    label: Annotated[str, Field(pattern="^[a-zA-Z_][a-zA-Z0-9_]*$")] | None = None
+    path: Annotated[str, Field(pattern="^/")] = "/usage-metrics"
+    """Where each process tells it: `-cost-attribution.registry-path` of Mimir."""
+    most_teams: Annotated[int, Field(ge=1, le=500)] = 50
+
+
 class CostControl(Section):
     """Prices, budgets and their enforcement. Only autoLimitReduction lets a budget bite."""
 
@@ -130,6 +139,7 @@ class CostControl(Section):
     per_tenant_budgets: Budget = Budget()
     """The budget of every tenant that tenantBudgets does not name."""
     team_budgets: dict[str, TeamBudget] = Field(default_factory=dict)
+    attribution: Attribution = Attribution()
     alert_thresholds: tuple[Percent, ...] = (50.0, 75.0, 90.0, 95.0)
     auto_limit_reduction: bool = False
     budget_alerts: bool = True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 # What came with the audit's migration and since.
 BEFORE_11 = """
+    drop view v_cost_team_hourly; drop table cost_teams;
     drop view v_savings; drop table savings; drop view v_budget_status; drop table budgets;
     drop view v_cost_alerts; drop table cost_alerts;
     drop view v_backfills; drop table backfills;

@@ -109,7 +109,9 @@ def test_a_fault_names_its_line(tmp_path: Path, written: str, instead: str, said
 
 
 def test_names_with_dots_are_found_in_a_map() -> None:
-    text = "tenantTierMapping:\n  a.b: gold\ncostControl:\n  tenantBudgets:\n    a.b-*: {daily: x}\n"
+    text = (
+        "tenantTierMapping:\n  a.b: gold\ncostControl:\n  tenantBudgets:\n    a.b-*: {daily: x}\n"
+    )
 
     assert place(text, "tenantTierMapping.a.b") == "line 2, column 8"
     assert place(text, "costControl.tenantBudgets.a.b-*.daily") == "line 5, column 20"
