@@ -145,10 +145,9 @@ def too_many_teams(runtime: Runtime) -> list[str]:
     found = parts.filter(pl.col("signal").str.ends_with(f":{OVERFLOW}"))["tenant"].unique().sort()
     if found.is_empty():
         return []
-    return [
-        f"cost: more teams than max_cost_attribution_cardinality allows, so that part of it is "
-        f"{UNATTRIBUTED}: {', '.join(found)}"
-    ]
+    names = ", ".join(found)
+    why = "they have more values of the label than max_cost_attribution_cardinality allows"
+    return [f"cost: a part of {names} is {UNATTRIBUTED}: {why}"]
 
 
 def note_teams(runtime: Runtime, rules: CostControl) -> None:

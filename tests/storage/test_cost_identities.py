@@ -1,8 +1,7 @@
-"""What holds of every report of costs: its rows add up, to the last digit, however it is asked for."""
+"""What holds of every report of costs: its rows add up, to the last digit, however it is asked."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, get_args
@@ -150,13 +149,9 @@ def test_tenants_or_teams_and_what_idles_are_all_of_it_in_every_window(
     assert by_rows == [expected] * 3
 
 
-@settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=40, deadline=None)
 @given(ledger=ledgers())
-def test_the_teams_of_a_tenant_pay_what_it_is_charged_part_by_part(
-    database: Database, ledger: dict[str, Any]
-) -> None:
+def test_the_teams_of_a_tenant_pay_what_it_is_charged_part_by_part(ledger: dict[str, Any]) -> None:
     terms = Terms(
         book=book(*ledger["lists"], zone=ledger["zone"]),
         method=ledger["method"],

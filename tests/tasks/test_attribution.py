@@ -19,15 +19,15 @@ from tasks.attribution import attributed, read_attribution
 from tasks.http import MimirUnavailable
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
-PAGE = rb"""# HELP cortex_ingester_attributed_active_series The total number of active series per user and attribution.
+PAGE = rb"""# HELP cortex_ingester_attributed_active_series Active series per user and attribution.
 # TYPE cortex_ingester_attributed_active_series gauge
-cortex_ingester_attributed_active_series{service="x",team="blue",tenant="a",tracker="cost-attribution"} 3
-cortex_ingester_attributed_active_series{service="y",team="blue",tenant="a",tracker="cost-attribution"} 4
-cortex_ingester_attributed_active_series{service="z, {team=\"no\"",team="r\\e\"d",tenant="a",tracker="t"} 2e+01
+cortex_ingester_attributed_active_series{service="x",team="blue",tenant="a",tracker="t"} 3
+cortex_ingester_attributed_active_series{service="y",team="blue",tenant="a",tracker="t"} 4
+cortex_ingester_attributed_active_series{x=",team=\"no\"",team="r\\e\"d",tenant="a",tracker="t"} 2e+01
 cortex_ingester_attributed_active_series{subteam="green",tenant="a",tracker="other"} 9
 cortex_ingester_attributed_active_series{team="__missing__",tenant="b",tracker="t"} NaN
 cortex_ingester_attributed_active_native_histogram_series{team="blue",tenant="a",tracker="t"} 8
-cortex_distributor_received_attributed_samples_total{team="blue",tenant="a",tracker="t"} 1.5e+06 1700000000000
+cortex_distributor_received_attributed_samples_total{team="blue",tenant="a"} 1.5e+06 17000000000
 """
 
 
@@ -46,7 +46,7 @@ def serve() -> Iterator[Callable[[Callable[[str, str], bytes | None]], str]]:
                 self.end_headers()
                 self.wfile.write(told or b"")
 
-            do_POST = do_GET
+            do_POST = do_GET  # noqa: N815 - the name that http.server looks for
 
             def log_message(self, *_: object) -> None:
                 """Say nothing."""
@@ -146,7 +146,5 @@ async def test_the_same_is_asked_in_promql(serve: Callable[..., str]) -> None:
     )
 
     assert found.drop("at").rows() == [("i0", SERIES_FAMILY, "a", "blue", 7.0)]
-    assert asked == [
-        "sum by (__name__, pod, tenant, team) "
-        f'({{__name__=~"{SAMPLES_FAMILY}|{SERIES_FAMILY}",team!="",job="m"}})'
-    ]
+    series = f'{{__name__=~"{SAMPLES_FAMILY}|{SERIES_FAMILY}",team!="",job="m"}}'
+    assert asked == [f"sum by (__name__, pod, tenant, team) ({series})"]
