@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 from typing import Final
 
@@ -15,6 +16,7 @@ from policy.settings import Settings
 from tasks.attribution import read_attribution
 
 LOOKED_EVERY: Final = timedelta(minutes=1)
+MOST_SECONDS: Final = 10.0
 
 
 async def see_attribution(
@@ -32,7 +34,10 @@ async def see_attribution(
         return empty(SAMPLES)
     problem = None
     try:
-        seen = await read_attribution(settings, label=rules.attribution.label, clock=runtime.clock)
+        async with asyncio.timeout(MOST_SECONDS):
+            seen = await read_attribution(
+                settings, label=rules.attribution.label, clock=runtime.clock
+            )
     except (OptimizerError, TimeoutError) as error:
         problem = " ".join(str(error).split()) or "no answer in time"
     runtime.say_once("reading what Mimir attributes to teams", problem=problem)

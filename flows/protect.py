@@ -59,9 +59,6 @@ async def protect_once(runtime: Runtime, run: Run) -> None:
     await record_samples(
         kept, database=runtime.database, at=seen.at, note=noteworthy(runtime, samples, seen)
     )
-    shared = await see_attribution(runtime, settings, samples=samples)
-    if not shared.is_empty():
-        await record_samples(shared, database=runtime.database, at=seen.at, note=False)
     guarded = await guard(runtime, run, settings, samples=samples)
     blasts = guarded.blasts
     if not blasts.is_empty():
@@ -83,6 +80,9 @@ async def protect_once(runtime: Runtime, run: Run) -> None:
                 say(await roll_out(revision=settled.revision, settings=settings))
     publication = await publish_layers(runtime, run, settings)
     say(publication_lines(publication, memory=runtime.memory))
+    shared = await see_attribution(runtime, settings, samples=samples)
+    if not shared.is_empty():
+        await record_samples(shared, database=runtime.database, at=seen.at, note=False)
     metrics = await name_metrics(runtime, run, settings, guarded=guarded, seen=seen)
     await tell(
         protect_report(

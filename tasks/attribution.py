@@ -20,7 +20,8 @@ from policy.cost.attribution import ATTRIBUTED, FAMILIES
 from policy.errors import ConfigError, OptimizerError
 from policy.settings import Settings
 from tasks.discover import discover
-from tasks.http import MimirUnavailable, check, client_of, failure
+from tasks.exposition import UnreadablePage
+from tasks.http import MimirUnavailable, check, client_of, failure, shown
 from tasks.packing import packed, unpacked
 from tasks.promql_answer import read_vector
 from tasks.promql_http import Asking, promql_client
@@ -126,9 +127,12 @@ async def _page(url: str, *, client: httpx.AsyncClient) -> bytes | None:
             if response.status_code == _NOT_FOUND:
                 return None
             check(response)
-            return unpacked(await packed(response))
+            page = unpacked(await packed(response))
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise failure(error, url=url) from error
+    if page and not page.endswith(b"\n"):
+        raise UnreadablePage(f"{shown(httpx.URL(url))} is cut short: its last line has no end")
+    return page
 
 
 async def _asked(settings: Settings, *, label: str, clock: Callable[[], datetime]) -> pl.DataFrame:

@@ -41,7 +41,8 @@ SIGNALS: Final = {
     SAMPLES_FAMILY: "attributed_samples_per_second",
     SERIES_FAMILY: "attributed_active_series",
 }
-_MEASURED_AS: Final = {SAMPLES_FAMILY: SAMPLES_RECEIVED, SERIES_FAMILY: ACTIVE_SERIES}
+# What of a tenant a family divides.
+MEASURED_AS: Final = {SAMPLES_FAMILY: SAMPLES_RECEIVED, SERIES_FAMILY: ACTIVE_SERIES}
 _AMOUNTS: Final = ("amount", *(f"{name}_amount" for name in COMPONENTS))
 # What each team of a tenant that has several was charged in an hour, the unattributed rest among
 # them: together what the tenant was charged.
@@ -77,7 +78,7 @@ def attributed_samples(
         .filter(pl.col("value") > 0, pl.col("team") != MISSING)
         .with_columns(
             share=pl.col("value") / pl.col("of_all"),
-            signal=pl.col("family").replace_strict(_MEASURED_AS, return_dtype=pl.String),
+            signal=pl.col("family").replace_strict(MEASURED_AS, return_dtype=pl.String),
         )
     )
     named = pl.col("team") != OVERFLOW

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
@@ -13,6 +14,8 @@ from flows.cost import cost
 from flows.protect import protect
 from policy.cost.periods import Period
 from storage.spending import spent
+from tasks.say import DECISIONS
+from tests.flows.books import Books
 from tests.flows.conftest import World
 
 HOUR = timedelta(hours=1)
@@ -51,3 +54,35 @@ async def test_each_team_pays_its_part_and_the_rest_is_unattributed(
     assert parts == pytest.approx({"payments": 0.5, "search": 0.3, "unattributed": 0.2}, abs=0.001)
     others = spent(world.database, [hour], by_team=True).filter(pl.col("tenant") != "diurnal-1")
     assert set(others["team"]) == {"unattributed"}
+
+
+async def test_what_cannot_be_read_is_said_once_and_nothing_else_waits_for_it(
+    new_world: Callable[..., World], caplog: pytest.LogCaptureFixture
+) -> None:
+    world = new_world(
+        past=False,
+        tree={"costControl": {"attribution": {"label": "team", "path": "/nowhere"}}},
+    )
+
+    for _ in range(2):
+        await world.run(protect, after=60)
+
+    told = [each.getMessage() for each in caplog.records if "/nowhere" in each.getMessage()]
+    assert len(told) == 1
+    assert "registry-path" in told[0]
+    assert world.runtime.memory.scrape is not None
+    assert world.runtime.memory.scrape.at == world.clock()
+
+
+async def test_a_tenant_with_more_teams_than_mimir_tells_apart_is_named(
+    books: Callable[..., Books], caplog: pytest.LogCaptureFixture
+) -> None:
+    world = books()
+    world.use("acme", 1.0)
+    world.ask("acme", days=1, **{"attributed_active_series:__overflow__": 5.0})
+
+    with caplog.at_level(logging.INFO, logger=DECISIONS):
+        await world.run()
+
+    assert "cost: a part of acme is unattributed" in caplog.text
+    assert "max_cost_attribution_cardinality" in caplog.text

@@ -23,7 +23,7 @@ PAGE = rb"""# HELP cortex_ingester_attributed_active_series Active series per us
 # TYPE cortex_ingester_attributed_active_series gauge
 cortex_ingester_attributed_active_series{service="x",team="blue",tenant="a",tracker="t"} 3
 cortex_ingester_attributed_active_series{service="y",team="blue",tenant="a",tracker="t"} 4
-cortex_ingester_attributed_active_series{x=",team=\"no\"",team="r\\e\"d",tenant="a",tracker="t"} 2e+01
+cortex_ingester_attributed_active_series{x=",team=\"no\"",team="r\\e\"d",tenant="a"} 2e+01
 cortex_ingester_attributed_active_series{subteam="green",tenant="a",tracker="other"} 9
 cortex_ingester_attributed_active_series{team="__missing__",tenant="b",tracker="t"} NaN
 cortex_ingester_attributed_active_native_histogram_series{team="blue",tenant="a",tracker="t"} 8
@@ -116,6 +116,15 @@ async def test_a_process_without_the_page_tells_nothing_and_is_no_fault(
     )
 
     assert found["pod"].unique().to_list() == [with_page]
+
+
+async def test_a_page_that_is_cut_short_is_not_believed(serve: Callable[..., str]) -> None:
+    url = serve(lambda *_: PAGE[:-7])
+
+    with pytest.raises(MimirUnavailable, match="cut short"):
+        await read_attribution(
+            settings(mimir={"endpoints": [url]}), label="team", clock=lambda: NOON
+        )
 
 
 async def test_where_no_process_has_the_page_the_way_out_is_told(serve: Callable[..., str]) -> None:
