@@ -44,7 +44,7 @@ USAGE_BETWEEN: Final = f"""
 ATTRIBUTED_BETWEEN: Final = """
     select "at", tenant, signal, mean, coalesce(points, 12) * 300.0 as covered_seconds
     from peaks_hourly
-    where "at" >= $start and "at" < $end
+    where "at" >= $start and "at" < $end and signal > 'attributed_' and signal < 'attributed_~'
         and list_contains($signals::varchar[], split_part(signal, ':', 1))
     order by "at", tenant, signal
 """

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 from urllib.parse import parse_qs
 
+import polars as pl
 import pytest
 
 from policy.cost.attribution import ATTRIBUTED, SAMPLES_FAMILY, SERIES_FAMILY
@@ -52,7 +55,7 @@ def serve() -> Iterator[Callable[[Callable[[str, str], bytes | None]], str]]:
                 """Say nothing."""
 
         server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        Thread(target=server.serve_forever, daemon=True).start()
+        Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         servers.append(server)
         return f"http://127.0.0.1:{server.server_address[1]}"
 
@@ -134,6 +137,41 @@ async def test_where_no_process_has_the_page_the_way_out_is_told(serve: Callable
         await read_attribution(
             settings(mimir={"endpoints": [url]}), label="team", clock=lambda: NOON
         )
+
+
+async def test_a_real_prometheus_tells_the_same_as_the_pages(
+    start_prometheus: Callable[..., AbstractContextManager[str]], tmp_path: Path
+) -> None:
+    file, now = tmp_path / "runtime.json", [1_790_000_000.0]
+    file.write_text('{"overrides": {}}')
+    cluster = Cluster(Plan(tenants=roster(3), runtime_files=[file]), clock=lambda: now[0])
+    now[0] += 120
+    with running(cluster) as server:
+        urls = [
+            url
+            for url in endpoints(server.server_address[1])
+            if "distributor" in url or "ingester" in url
+        ]
+        pods = {url.rpartition("/")[2]: url for url in urls}
+        with start_prometheus(pods, page="usage-metrics") as url:
+            through = settings(metricsSource="promql", promql={"url": url, "delay": "0s"})
+            async with asyncio.timeout(20):
+                while True:
+                    asked = await now_told(through)
+                    if asked["pod"].n_unique() == len(pods):
+                        break
+                    await asyncio.sleep(0.2)
+        read = await now_told(settings(mimir={"endpoints": urls}))
+
+    def values(found: pl.DataFrame) -> list[tuple[object, ...]]:
+        short = pl.col("pod").str.split("/").list.last()
+        return found.with_columns(pod=short).drop("at").sort("pod", "team").rows()
+
+    assert values(asked) == values(read)
+
+
+async def now_told(through: Settings) -> pl.DataFrame:
+    return await read_attribution(through, label="team", clock=lambda: datetime.now(UTC))
 
 
 async def test_the_same_is_asked_in_promql(serve: Callable[..., str]) -> None:
