@@ -100,8 +100,7 @@ def sums(
 ) -> dict[int, Decimal]:
     """What each window comes to, by its rows."""
     found = report(charged, idle=rest, by=by, shared=shared)
-    if shared == "none":
-        assert (found.filter(kind="charged")["amount"].drop_nulls() >= 0).all()
+    assert (found.filter(kind="charged")["amount"].drop_nulls() >= 0).all()
     totals = found.drop_nulls("amount").group_by("number").agg(pl.col("amount").sum())
     return dict(totals.iter_rows())
 
