@@ -21,6 +21,7 @@ import polars as pl
 from ruamel.yaml import YAML
 
 from deployments.children import Child, start_child
+from policy.cost.attribution import FAMILIES, MEASURED_AS, MISSING, SIGNALS
 from policy.errors import ConfigError
 from policy.settings import Settings
 from policy.signals import (
@@ -35,6 +36,7 @@ from policy.signals import (
 )
 from policy.sustained import sustained_for
 from simulator import endpoints, history, operator_overrides, roster
+from simulator.attribution_page import SHARED
 from storage.database import Database
 from storage.rollups import ROLLUPS, import_rollups
 
@@ -82,6 +84,8 @@ class Simulation:
             "mimir.headers": {},
             "publish.sink": "file",
             "publish.file.path": str(self.overrides),
+            "costControl.attribution.label": "team",
+            "costControl.attribution.path": "/usage-metrics",
         }
 
 
@@ -189,13 +193,33 @@ def remember_past(
         )
         for signal, value in signals.items()
     )
+    shared = _of_teams(rollups.filter(pl.col("at") >= hour))
     import_rollups(
         database,
-        rollups.select(ROLLUPS.names()).cast(ROLLUPS),
+        pl.concat([each.select(ROLLUPS.names()).cast(ROLLUPS) for each in (rollups, shared)]),
         now=until,
         sustained_for=sustained_for(Settings()),
     )
-    return rollups.height
+    return rollups.height + shared.height
+
+
+def _of_teams(rollups: pl.DataFrame) -> pl.DataFrame:
+    """ROLLUPS of what teams have of the tenants that they share."""
+    parts = pl.DataFrame(
+        [
+            (tenant, team, part, MEASURED_AS[family], SIGNALS[family])
+            for tenant, teams in SHARED.items()
+            for team, part in teams.items()
+            for family in FAMILIES
+            if team != MISSING
+        ],
+        schema=["tenant", "team", "part", "signal", "told_as"],
+        orient="row",
+    )
+    return rollups.join(parts, on=["tenant", "signal"]).with_columns(
+        pl.col("max", "mean", "sum") * pl.col("part"),
+        signal=pl.concat_str("told_as", "team", separator=":"),
+    )
 
 
 def _free_port() -> int:

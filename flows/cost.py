@@ -13,21 +13,26 @@ from flows.budget_caps import enforce
 from flows.budgets import forget_budgets, see_budgets
 from flows.cost_alerts import see_alerts
 from flows.cost_words import cost_report
+from flows.in_force import limits_of
 from flows.runtime import Run, Runtime, current
 from flows.savings import forget_savings, see_savings
+from policy.cost.attribution import OVERFLOW, divided
 from policy.cost.bills import bills
+from policy.cost.calibration import calibrated
 from policy.cost.capacity import Cluster
 from policy.cost.prices import price_book
 from policy.cost.pricing import Terms, priced
+from policy.cost.reservation import limits_of_hours, with_reservations
 from policy.cost.standing import STATUS
-from policy.cost.teams import teams_of
+from policy.cost.teams import UNATTRIBUTED, teams_of
 from policy.cost.usage import HOURS_PER_MONTH
 from policy.settings import Settings
 from policy.settings.cost import CostControl
+from policy.signals import INGESTION_RATE, SERIES
 from policy.sustained import sustained_for
-from storage.costs import costs_between, priced_hours, replace_costs, replace_teams
+from storage.costs import costs_between, noted_limits, priced_hours, replace_costs, replace_teams
 from storage.reading import known_tenants
-from storage.usage import usage_hours
+from storage.usage import attributed_hours, usage_hours
 from tasks.record import rolled_up
 from tasks.say import say
 from tasks.tell import tell
@@ -60,6 +65,7 @@ async def cost() -> None:
             total = day["amount"].sum()
             currency = settings.cost_control.global_budget.currency
             say([f"cost: {count} hours priced, {total:.4f} {currency} in the last 24 h"])
+            say(too_many_teams(runtime))
         await tell(
             cost_report(day, settings=settings.cost_control, budgets=stands.status, savings=found),
             key="cost",
@@ -96,18 +102,52 @@ def price(
         return 0
     rules = settings.cost_control
     terms = terms_of(rules)
-    zone = ZoneInfo(rules.time_zone)
+    billed = bills(terms.book, start=start, end=until, zone=ZoneInfo(rules.time_zone)).filter(
+        pl.col("at").is_in(usage["at"].unique().implode())
+    )
+    costs = with_reservations(
+        priced(usage, terms=terms),
+        usage=usage,
+        limits=limits_of_the_hours(runtime, usage),
+        terms=terms,
+    )
+    charged = calibrated(costs, bills=billed, book=terms.book)
+    attributed = attributed_hours(runtime.database, start=start, end=until)
     replace_costs(
         runtime.database,
-        priced(usage, terms=terms),
-        bills=bills(terms.book, start=start, end=until, zone=zone).filter(
-            pl.col("at").is_in(usage["at"].unique().implode())
-        ),
+        charged,
+        bills=billed,
+        teams=divided(charged, usage=usage, attributed=attributed, terms=terms),
         start=start,
         end=until,
         run_id=run.run_id,
     )
     return usage["at"].n_unique()
+
+
+def limits_of_the_hours(runtime: Runtime, usage: pl.DataFrame) -> pl.DataFrame:
+    """RESERVED of the hours in the usage: as they were noted, of the newest those in force now.
+
+    What was in force in an older hour that nobody noted is not known.
+    """
+    start, end = usage["at"].min(), usage["at"].max()
+    noted = noted_limits(runtime.database, start=start, end=end + HOUR)  # type: ignore[operator,arg-type]
+    fresh = usage.filter(pl.col("at") >= _this_hour(runtime) - HOUR)
+    in_force = limits_of(runtime, fresh["tenant"].unique(), (INGESTION_RATE, SERIES))
+    now = limits_of_hours(in_force, hours=fresh["at"])
+    return pl.concat([noted, now.join(noted, on=["at", "tenant"], how="anti")])
+
+
+def too_many_teams(runtime: Runtime) -> list[str]:
+    """A line where tenants had more teams in the newest hour than Mimir tells apart."""
+    end = _this_hour(runtime)
+    parts = attributed_hours(runtime.database, start=end - HOUR, end=end)
+    found = parts.filter(pl.col("signal").str.ends_with(f":{OVERFLOW}"))["tenant"].unique().sort()
+    if found.is_empty():
+        return []
+    names = ", ".join(found)
+    why = "they have more values of the label than max_cost_attribution_cardinality allows"
+    return [f"cost: a part of {names} is {UNATTRIBUTED}: {why}"]
 
 
 def note_teams(runtime: Runtime, rules: CostControl) -> None:

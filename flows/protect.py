@@ -8,6 +8,7 @@ from typing import Final
 import polars as pl
 from prefect import flow
 
+from flows.attribution import see_attribution
 from flows.auditing import hand_out, note_settings
 from flows.breaking import guard
 from flows.cluster import cluster_section, see_cluster
@@ -79,6 +80,9 @@ async def protect_once(runtime: Runtime, run: Run) -> None:
                 say(await roll_out(revision=settled.revision, settings=settings))
     publication = await publish_layers(runtime, run, settings)
     say(publication_lines(publication, memory=runtime.memory))
+    shared = await see_attribution(runtime, settings, samples=samples)
+    if not shared.is_empty():
+        await record_samples(shared, database=runtime.database, at=seen.at, note=False)
     metrics = await name_metrics(runtime, run, settings, guarded=guarded, seen=seen)
     await tell(
         protect_report(

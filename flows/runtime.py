@@ -100,6 +100,7 @@ class Memory:
         needs: what each tenant usually needs, and the emergency and hour it was asked for in.
         capped: when the emergency last capped each tenant.
         would_cap: LAYERS that a dry run's budgets would have written, so that they are said once.
+        attributed: when it was last told what teams have of their tenants, and what (ATTRIBUTED).
         mirrored: when the ConfigMap of the audit was last tried, and the state that it then had.
         settings: those of the newest look, and what was wrong with a change of them.
         channels: the settings that each alert channel was last used with.
@@ -136,6 +137,7 @@ class Memory:
     needs: tuple[tuple[datetime, int], pl.DataFrame] | None = None
     capped: dict[str, datetime] = field(default_factory=dict)
     would_cap: pl.DataFrame | None = None
+    attributed: tuple[datetime, pl.DataFrame] | None = None
     mirrored: tuple[datetime, tuple[object, ...]] | None = None
     settings: tuple[Settings, str | None] | None = None
     channels: dict[str, Section] = field(default_factory=dict)

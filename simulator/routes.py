@@ -13,6 +13,8 @@ from html import escape
 from typing import Any, Final
 
 from simulator import cardinality, documents
+from simulator.attribution_page import PATH as ATTRIBUTION_PATH
+from simulator.attribution_page import attribution_page
 from simulator.cluster import Cluster
 from simulator.errors import SimulatorError
 from simulator.faults import Fault
@@ -66,6 +68,13 @@ def _metrics(cluster: Cluster, process: Process, _request: Request) -> Answer:
     page = metrics_page(cluster, process)
     if cluster.suffers(process.name, fault="truncated"):
         page = page[: page.rindex(" ", 0, len(page) // 2)]
+    return Answer(content_type=METRICS_TYPE, body=page)
+
+
+def _attribution(_cluster: Cluster, process: Process, _request: Request) -> Answer:
+    page = attribution_page(process)
+    if not page:
+        return Answer(status=404, body="404 page not found\n")
     return Answer(content_type=METRICS_TYPE, body=page)
 
 
@@ -130,6 +139,7 @@ def _all_user_stats(cluster: Cluster, process: Process, request: Request) -> Ans
 
 _PAGES: Final[dict[str, Callable[[Cluster, Process, Request], Answer]]] = {
     "metrics": _metrics,
+    ATTRIBUTION_PATH: _attribution,
     "runtime_config": _runtime_config,
     "config": _config,
     "api/v1/user_limits": _user_limits,

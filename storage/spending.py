@@ -10,6 +10,7 @@ import polars as pl
 from policy.cost.periods import Period
 from policy.cost.pricing import COMPONENTS, QUANTITIES
 from policy.cost.standing import CHARGED, DAYS
+from policy.cost.teams import UNATTRIBUTED
 from policy.frames import UTC_TIME
 from storage.client import query
 from storage.database import Database, read_frame
@@ -18,8 +19,12 @@ from storage.literals import literal
 _MONEY: Final = pl.Decimal(38, 9)
 _HOURS: Final = pl.Schema({name: DAYS[name] for name in ("number", "hours", "idle")})
 
-# One row per window and tenant with a priced hour in it. `number` is the window's place among those
-# asked for. Amounts are null where nothing is known; `covered_hours` of the hours that were priced.
+RESERVED_SUMS: Final = ("reserved_amount", "reservable_amount")
+
+# One row per window and tenant with a priced hour in it, or per window, tenant and team. `number`
+# is the window's place among those asked for. Amounts are null where nothing is known;
+# `covered_hours` of the hours that were priced. What limits reserve, and what of the usage such
+# limits bound, is of the `reserved_hours` in which both are known.
 SPENT: Final = pl.Schema(
     {
         "number": pl.Int64(),
@@ -32,11 +37,21 @@ SPENT: Final = pl.Schema(
         "hours": pl.Int64(),
         "covered_hours": pl.Float64(),
         "unknown": pl.String(),
+        **dict.fromkeys(RESERVED_SUMS, _MONEY),
+        "reserved_hours": pl.Int64(),
     }
 )
-# What the bill of a window has beyond what was charged; no row where no bill is known.
+# What the bill of a window has beyond what was charged; no row where no bill is known. In the hours
+# that were scaled to the bill, what was `listed` became what is `scaled`; null without such hours.
 IDLE: Final = pl.Schema(
-    {"number": pl.Int64(), "currency": pl.String(), "bill": _MONEY, "idle": _MONEY}
+    {
+        "number": pl.Int64(),
+        "currency": pl.String(),
+        "bill": _MONEY,
+        "idle": _MONEY,
+        "listed": _MONEY,
+        "scaled": _MONEY,
+    }
 )
 # Which hours are priced at all.
 PRICED: Final = pl.Schema({"first": UTC_TIME, "last": UTC_TIME})
@@ -55,32 +70,64 @@ _WINDOWS: Final = """
 """
 _SUMS: Final = ", ".join(
     f"sum({name}) as {name}"
-    for name in ("amount", *(f"{name}_amount" for name in COMPONENTS), *QUANTITIES)
+    for name in ("amount", *(f"{name}_amount" for name in COMPONENTS), *QUANTITIES, *RESERVED_SUMS)
 )
 _SPENT: Final = f"""
     select
-        number, tenant, any_value(coalesce(team, 'unattributed')) as team, currency, {_SUMS},
+        number, tenant, team, currency, {_SUMS},
         count(*) as hours, sum(covered_seconds) / 3600 as covered_hours,
-        string_agg(distinct nullif(unknown, ''), ',' order by nullif(unknown, '')) as unknown
-    from costs join hours using ("at") left join teams using (tenant)
-    group by number, tenant, currency
-    order by number, amount desc nulls last, tenant
+        string_agg(distinct nullif(unknown, ''), ',' order by nullif(unknown, '')) as unknown,
+        count(reserved_amount) as reserved_hours
+    from {{charges}} join hours using ("at")
+    group by number, tenant, team, currency
+    order by number, amount desc nulls last, tenant, team
 """  # noqa: S608 - names of our own
+_BY_TENANT: Final = """(
+    select costs.*, coalesce(team, 'unattributed') as team
+    from costs left join teams using (tenant)
+)"""
+# Limits and quantities are the tenant's, and no team's: they stay with what is unattributed.
+_UNDIVIDED: Final = (*QUANTITIES, *RESERVED_SUMS)
+_DIVIDED: Final = (
+    "(select costs.* replace ("
+    + ", ".join(
+        [
+            *(
+                f"if(divided.team is null, costs.{name}, divided.{name}) as {name}"
+                for name in ("amount", *(f"{name}_amount" for name in COMPONENTS))
+            ),
+            *(
+                f"if(coalesce(divided.team, '{UNATTRIBUTED}') = '{UNATTRIBUTED}', "
+                f"costs.{name}, null) as {name}"
+                for name in _UNDIVIDED
+            ),
+        ]
+    )
+    + f"), coalesce(divided.team, teams.team, '{UNATTRIBUTED}') as team "
+    'from costs left join cost_teams as divided using ("at", tenant) '
+    "left join teams using (tenant))"
+)
 _IDLE: Final = """
     select
         number, currency, sum(bills.amount) as bill,
-        sum(bills.amount - coalesce(charged, 0)) as idle
+        sum(bills.amount - coalesce(charged, 0)) as idle,
+        sum(listed) as listed, sum(scaled) as scaled
     from bills join hours using ("at")
-    left join (select "at", sum(amount) as charged from costs group by "at") using ("at")
+    left join (
+        select
+            "at", sum(amount) as charged, sum(listed_amount) as listed,
+            sum(amount) filter (listed_amount is not null) as scaled
+        from costs group by "at"
+    ) using ("at")
     group by number, currency
     order by number
 """
 _CHARGED: Final = """
-    select number, tenant, any_value(coalesce(team, 'unattributed')) as team, sum(amount) as amount
-    from costs join hours using ("at") left join teams using (tenant)
+    select number, tenant, team, sum(amount) as amount
+    from v_cost_team_hourly join hours on v_cost_team_hourly.hour = hours."at"
     where currency = {currency}
-    group by number, tenant
-    order by number, tenant
+    group by number, tenant, team
+    order by number, tenant, team
 """
 _DAYS: Final = """
     select number, count(*) as hours, sum(amount - coalesce(charged, 0)) as idle
@@ -95,13 +142,21 @@ _DAYS: Final = """
 _PRICED: Final = 'select min("at") as first, max("at") as last from costs'
 
 
-def spent(where: str | Database, windows: Sequence[Period]) -> pl.DataFrame:
+def spent(
+    where: str | Database, windows: Sequence[Period], *, by_team: bool = False
+) -> pl.DataFrame:
     """SPENT in each of the windows, which do not overlap; an hour counts where it begins.
+
+    Args:
+        where: the history.
+        windows: in order.
+        by_team: a tenant that several teams share is divided among them, a row each.
 
     Raises:
         StorageError: the history cannot be reached.
     """
-    return _asked(where, _WINDOWS + _SPENT, windows=windows, table="costs", schema=SPENT)
+    sql = _SPENT.replace("{charges}", _DIVIDED if by_team else _BY_TENANT)
+    return _asked(where, _WINDOWS + sql, windows=windows, table="costs", schema=SPENT)
 
 
 def idle(where: str | Database, windows: Sequence[Period]) -> pl.DataFrame:

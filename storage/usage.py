@@ -7,6 +7,7 @@ from typing import Final
 
 import polars as pl
 
+from policy.cost.attribution import SIGNALS
 from policy.cost.usage import IMPORTED, SIGNAL_OF, USAGE
 from storage.client import query
 from storage.database import Database, read_frame, write_frame
@@ -39,6 +40,14 @@ USAGE_BETWEEN: Final = f"""
     group by "at", tenant
     order by "at", tenant
 """  # noqa: S608 - names of our own
+# The parts of teams, by the name of their signal and the team's behind a colon.
+ATTRIBUTED_BETWEEN: Final = """
+    select "at", tenant, signal, mean, coalesce(points, 12) * 300.0 as covered_seconds
+    from peaks_hourly
+    where "at" >= $start and "at" < $end and signal > 'attributed_' and signal < 'attributed_~'
+        and list_contains($signals::varchar[], split_part(signal, ':', 1))
+    order by "at", tenant, signal
+"""
 REPLACE_IMPORTED: Final = """
     delete from usage_imported using incoming
     where usage_imported."at" >= $start and usage_imported."at" <= $end
@@ -77,6 +86,12 @@ def usage_hours(database: Database, *, start: datetime, end: datetime) -> pl.Dat
     """USAGE of the hours that begin within [start, end)."""
     told: dict[str, object] = {"start": start, "end": end, "signals": list(SIGNAL_OF.values())}
     return read_frame(database, USAGE_BETWEEN, told, schema=USAGE)
+
+
+def attributed_hours(database: Database, *, start: datetime, end: datetime) -> pl.DataFrame:
+    """What teams had of their tenants in the hours that begin within [start, end) (IMPORTED)."""
+    told: dict[str, object] = {"start": start, "end": end, "signals": list(SIGNALS.values())}
+    return read_frame(database, ATTRIBUTED_BETWEEN, told, schema=IMPORTED)
 
 
 def import_usage(database: Database, frame: pl.DataFrame, *, origin: str, at: datetime) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from threading import Lock
@@ -27,6 +28,7 @@ from tasks.settings_files import (
     read_tree,
     signature,
 )
+from tasks.settings_lines import place
 
 _NONE: Final[Mapping[str, object]] = MappingProxyType({})
 _log = logging.getLogger(__name__)
@@ -54,7 +56,8 @@ def load_settings(
         return parse_settings(tree)
     except SettingsError as refusal:
         origin_by_key = _origins(sources)
-        problems = [_placed(problem, origin_by_key) for problem in refusal.problems]
+        texts = {source.origin: source.text for source in sources if source.text is not None}
+        problems = [_placed(problem, origin_by_key, texts) for problem in refusal.problems]
     raise SettingsError(problems)
 
 
@@ -141,19 +144,24 @@ def _sources(
 
 def _from_path(path: Path) -> Iterator[Written]:
     if not path.is_dir():
-        yield Written(origin=str(path), tree=read_tree(path))
+        yield _of_file(path)
         return
     main = path / MAIN_FILE
     if main.exists():
-        yield Written(origin=str(main), tree=read_tree(main))
+        yield _of_file(main)
     for key, file in dotted_files(path):
         if text := read_text(file).strip():
             yield written(str(file), key.split("."), text)
 
 
+def _of_file(path: Path) -> Written:
+    text = read_text(path)
+    return Written(origin=str(path), tree=read_tree(text, where=str(path)), text=text)
+
+
 def _canonical(source: Written) -> Written:
     tree = respelled(Settings, source.tree)
-    return Written(origin=source.origin, tree=tree if isinstance(tree, Mapping) else {})
+    return replace(source, tree=tree if isinstance(tree, Mapping) else {})
 
 
 def _merged(weak: Mapping[str, object], strong: Mapping[str, object]) -> Mapping[str, object]:
@@ -172,12 +180,20 @@ def _origins(sources: list[Written]) -> dict[str, str]:
     return {key: source.origin for source in sources for key in written_keys(Settings, source.tree)}
 
 
-def _placed(problem: Problem, origin_by_key: Mapping[str, str]) -> Problem:
-    """The problem with the source that wrote its key, or the section around it, or one in it."""
+def _placed(
+    problem: Problem, origin_by_key: Mapping[str, str], texts: Mapping[str, str]
+) -> Problem:
+    """The problem with the source that wrote its key, or the section around it, or one in it.
+
+    Of a source that has a text, the line and column are named, too.
+    """
     key = problem.key.partition("[")[0]
     around = [other for other in origin_by_key if f"{key}.".startswith(f"{other}.")]
     within = [other for other in origin_by_key if other.startswith(f"{key}.")]
     nearest = max(around, key=len, default=None) or next(iter(within), None)
     if nearest is None:
         return problem
-    return Problem(key=problem.key, fault=f"{problem.fault} (in {origin_by_key[nearest]})")
+    origin = origin_by_key[nearest]
+    where = place(texts[origin], problem.key) if origin in texts else ""
+    told = ", ".join(filter(None, (origin, where)))
+    return Problem(key=problem.key, fault=f"{problem.fault} (in {told})")

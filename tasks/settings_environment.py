@@ -37,10 +37,11 @@ _NOT_OURS: Final = re.compile(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Written:
-    """What one source writes: a tree of settings, and the source's name."""
+    """What one source writes: a tree of settings, the source's name, and its YAML if it is one."""
 
     origin: str
     tree: Mapping[str, object]
+    text: str | None = None
 
 
 def from_environment(environ: Mapping[str, str]) -> Iterator[Written]:

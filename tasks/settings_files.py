@@ -29,17 +29,17 @@ _QUOTED: Final = re.compile(r"""(["']).{2,}?\1""", re.DOTALL)
 _DUPLICATE: Final = re.compile(r'found duplicate key "(.*?)" with value', re.DOTALL)
 
 
-def read_tree(path: Path) -> Mapping[str, object]:
-    """The map that a YAML file holds; an empty file is an empty map.
+def read_tree(text: str, *, where: str) -> Mapping[str, object]:
+    """The map that the YAML of a file holds; an empty file is an empty map.
 
     Raises:
-        ConfigError: the file cannot be read, or is not one YAML map.
+        ConfigError: it is not one YAML map.
     """
-    tree = parse_yaml(read_text(path), where=str(path))
+    tree = parse_yaml(text, where=where)
     if tree is None:
         return {}
     if not isinstance(tree, Mapping):
-        raise ConfigError(f"{path}: must be a map of keys and values")
+        raise ConfigError(f"{where}: must be a map of keys and values")
     return tree
 
 

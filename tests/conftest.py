@@ -47,20 +47,24 @@ def start_prometheus(
     """Start a real Prometheus: `with start_prometheus({name: base URL}) as url`.
 
     Each process is a target whose label `pod` is its name. `every` is the scrape interval;
-    `dropped` are families that it does not keep.
+    `dropped` are families that it does not keep; `page` is where metrics are.
     """
     program = debian_tool("prometheus", "prometheus")
 
     @contextmanager
     def started(
-        targets: Mapping[str, str], *, every: str = "1s", dropped: Sequence[str] = ()
+        targets: Mapping[str, str],
+        *,
+        every: str = "1s",
+        dropped: Sequence[str] = (),
+        page: str = "metrics",
     ) -> Iterator[str]:
         job: dict[str, object] = {
             "job_name": "mimir/all",
             "static_configs": [
                 {
                     "targets": [httpx.URL(url).netloc.decode()],
-                    "labels": {"__metrics_path__": f"{httpx.URL(url).path}/metrics", "pod": name},
+                    "labels": {"__metrics_path__": f"{httpx.URL(url).path}/{page}", "pod": name},
                 }
                 for name, url in targets.items()
             ],

@@ -82,6 +82,9 @@ OfOption = Annotated[
     Component | None,
     typer.Option("--of", help="This part at list price, rather than what is booked."),
 ]
+ReservedOption = Annotated[
+    bool, typer.Option("--reserved", help="Beside it, what the limits in force would cost in full.")
+]
 TenantOption = Annotated[str | None, typer.Option("--tenant", metavar="TENANT", help="Only its.")]
 ExportOption = Annotated[
     Path | None,
@@ -95,6 +98,7 @@ def cost(  # noqa: PLR0913, PLR0917 - the options of a command line
     each: EachOption = None,
     share_idle: ShareOption = Share.NONE,
     of: OfOption = None,
+    reserved: ReservedOption = False,  # noqa: FBT002 - a switch
     tenant: TenantOption = None,
     export: ExportOption = None,
     config: ConfigOption = None,
@@ -110,15 +114,16 @@ def cost(  # noqa: PLR0913, PLR0917 - the options of a command line
     windows = [asked] if each is None else pieces(asked, unit=_unit(each), zone=zone)
     if tenant is not None:
         refuse_unknown(tenant, known=reading.known_tenants(url))
-    spent = spending.spent(url, windows)
+    spent = spending.spent(url, windows, by_team=Whose.TEAM in (by or ()))
     if of is not None:
         spent = spent.with_columns(amount=f"{of}_amount", unknown=pl.lit(None, dtype=pl.String))
     if tenant is not None:
         spent = spent.filter(pl.col("tenant") == tenant)
     whole = of is None and tenant is None
+    idle = spending.idle(url, windows)
     found = report(
         spent,
-        idle=spending.idle(url, windows) if whole else spending.IDLE.to_frame(),
+        idle=idle if whole else idle.clear(),
         by=_by(by),
         shared=_shared(share_idle),
     )
@@ -132,11 +137,13 @@ def cost(  # noqa: PLR0913, PLR0917 - the options of a command line
     show(
         dated,
         form=output,
-        columns=_columns(found, by=_by(by), cut=each is not None),
+        columns=_columns(found, by=_by(by), cut=each is not None, reserved=reserved),
         table=_told(dated, each=each, by=_by(by)),
     )
     if not found.is_empty() and output is Format.TABLE:
         say(_sum(found, settings=settings, asked=asked, zone=zone, of=of))
+        for line in _of_the_bill(found, idle=idle, of=of):
+            say(line)
 
 
 def _by(by: list[Whose] | None) -> tuple[By, ...]:
@@ -174,10 +181,18 @@ def _dated(found: pl.DataFrame, *, windows: Sequence[Period], zone: ZoneInfo) ->
     )
 
 
+_REST: Final = {"idle": "(idle)", "excess": "(beyond the bill)"}
 _TIME: Final = pl.Datetime("us", "UTC")
 
 
-def _columns(found: pl.DataFrame, *, by: tuple[By, ...], cut: bool) -> list[Column]:
+_RESERVED: Final = (
+    Column(name="reserved", heading="reserved", missing=""),
+    Column(name="used", heading="used of it", missing=""),
+    Column(name="reserved_of", heading="hours known", missing=""),
+)
+
+
+def _columns(found: pl.DataFrame, *, by: tuple[By, ...], cut: bool, reserved: bool) -> list[Column]:
     currency = found["currency"][0] if found.height else "cost"
     unknown = found["unknown"].null_count() < found.height
     return [
@@ -186,6 +201,7 @@ def _columns(found: pl.DataFrame, *, by: tuple[By, ...], cut: bool) -> list[Colu
         *([Column(name="tenants", heading="tenants", missing="")] if by == ("team",) else []),
         Column(name="amount", heading=currency),
         Column(name="share", heading="share", missing=""),
+        *(_RESERVED if reserved else []),
         Column(name="measured", heading="hours measured", missing=""),
         *([Column(name="unknown", heading="not priced", missing="")] if unknown else []),
     ]
@@ -194,17 +210,27 @@ def _columns(found: pl.DataFrame, *, by: tuple[By, ...], cut: bool) -> list[Colu
 def _told(dated: pl.DataFrame, *, each: Each | None, by: tuple[By, ...]) -> pl.DataFrame:
     """The report in words: what idles has its name where the others have theirs."""
     first = by[0]
-    idle = pl.col("kind") == "idle"
+    charged = pl.col("kind") == "charged"
+    rest = pl.col("kind").replace_strict(_REST, default=None, return_dtype=pl.String)
     return dated.with_columns(
-        pl.when(idle).then(pl.lit("(idle)")).otherwise(pl.col(first)).alias(first),
+        pl.when(charged).then(pl.col(first)).otherwise(rest).alias(first),
         starts=pl.col("starts").dt.strftime("%Y-%m" if each is Each.MONTH else "%Y-%m-%d"),
         amount=pl.col("amount").map_elements(money, return_dtype=pl.String(), skip_nulls=True),
         share=pl.when(pl.col("share").is_not_null()).then(
             pl.format("{} %", (pl.col("share") * 100).round(1))
         ),
-        measured=pl.when(~idle).then(
+        measured=pl.when(charged).then(
             pl.format("{} of {}", pl.col("covered_hours").round(1), _hours_of(by))
         ),
+        reserved=pl.when(charged).then(
+            pl.col("reserved")
+            .map_elements(money, return_dtype=pl.String(), skip_nulls=True)
+            .fill_null("unknown")
+        ),
+        used=pl.when(pl.col("reserved_used").is_not_null()).then(
+            pl.format("{} %", (pl.col("reserved_used") * 100).round(1))
+        ),
+        reserved_of=pl.when(charged).then(pl.format("{} of {}", "reserved_hours", _hours_of(by))),
     )
 
 
@@ -231,6 +257,23 @@ def _sum(
     what = f"of {of}, at list price" if of else f"by {settings.cost_control.cost_method}"
     begins, ends = (f"{each.astimezone(zone):%Y-%m-%d %H:%M}" for each in (asked.start, asked.end))
     return f"together {money(total)} {found['currency'][0]} {what}, {begins} to {ends} {zone}"
+
+
+def _of_the_bill(found: pl.DataFrame, *, idle: pl.DataFrame, of: Component | None) -> list[str]:
+    """How what is charged was made to meet the bill, or that it exceeds it."""
+    listed, scaled = (sum(idle[name].drop_nulls(), Decimal(0)) for name in ("listed", "scaled"))
+    lines = []
+    if listed and of is None:
+        lines.append(
+            f"scaled to the bill: {money(listed)} at list price are {money(scaled)}, "
+            f"{scaled / listed:.3g} times as much"
+        )
+    if found["kind"].eq("excess").any():
+        lines.append(
+            "tenants are charged more than the bill; `calibrate: true` in the price list charges "
+            "the bill and no more"
+        )
+    return lines
 
 
 def _nothing(url: str, *, asked: Period, zone: ZoneInfo) -> str:

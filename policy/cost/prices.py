@@ -25,6 +25,7 @@ class PriceList:
         per_gb_month: of object storage.
         per_core_hour, per_memory_gb_hour, per_disk_gb_month: of the cluster.
         monthly_bill: what all of it costs a month; None where no bill is known.
+        calibrate: the bill is charged, whole, in the proportion of these prices.
     """
 
     since: datetime
@@ -37,6 +38,7 @@ class PriceList:
     per_memory_gb_hour: Decimal | None = None
     per_disk_gb_month: Decimal | None = None
     monthly_bill: Decimal | None = None
+    calibrate: bool = False
 
     @property
     def components(self) -> frozenset[str]:
@@ -75,14 +77,14 @@ def price_book(settings: CostControl) -> PriceBook:
     written = [
         PriceList(
             since=_midnight(each.since, zone=zone),
-            **each.model_dump(exclude={"since"}),
+            **each.model_dump(exclude={"since", "currency"}),
         )
         for each in settings.prices
     ]
     plain = PriceList(since=BEGINNING, per_million_samples=settings.cost_per_unit)
     return PriceBook(
         currency=settings.global_budget.currency,
-        lists=tuple(sorted(written, key=lambda each: each.since)) or (plain,),
+        lists=tuple(written) or (plain,),
     )
 
 

@@ -38,7 +38,11 @@ QUANTITIES: Final = (
 COMPONENTS: Final = ("samples", "series", "queries", "storage", "resource")
 # One row per hour and tenant. Quantities are null where they were not measured; the amount of a
 # component where it has no price or no quantity; `amount` where nothing that the method counts has
-# one. `unknown` names the components that the method counts and that have none.
+# one. `unknown` names the components that the method counts and that have none. The amounts of
+# components are at list price; so is `listed_amount`, which is null unless `amount` was scaled to
+# the bill. The limits in force are null where they are not known or there is none, and what they
+# reserve is priced like usage: `reserved_amount`, beside `reservable_amount`, what of the hour's
+# usage such limits could have reserved.
 COSTS: Final = pl.Schema(
     {
         "at": UTC_TIME,
@@ -50,7 +54,19 @@ COSTS: Final = pl.Schema(
         "covered_seconds": pl.Float64(),
         **{name: pl.Float64() for name in QUANTITIES},
         **{f"{name}_amount": AMOUNT for name in COMPONENTS},
+        "listed_amount": AMOUNT,
+        "samples_limit": pl.Float64(),
+        "series_limit": pl.Float64(),
+        "reserved_amount": _WIDE,
+        "reservable_amount": _WIDE,
     }
+)
+_NOT_OF_USAGE: Final = (
+    "listed_amount",
+    "samples_limit",
+    "series_limit",
+    "reserved_amount",
+    "reservable_amount",
 )
 
 
@@ -102,6 +118,18 @@ def priced(usage: pl.DataFrame, *, terms: Terms) -> pl.DataFrame:
     """
     if usage.is_empty():
         return pl.DataFrame(schema=COSTS)
+    missing = [pl.lit(None, dtype=COSTS[name]).alias(name) for name in _NOT_OF_USAGE]
+    return (
+        valued(usage, terms=terms)
+        .with_columns(missing)
+        .select(COSTS.names())
+        .cast(COSTS)
+        .sort("at", "tenant")
+    )
+
+
+def valued(usage: pl.DataFrame, *, terms: Terms) -> pl.DataFrame:
+    """USAGE, not empty, with its quantities and amounts, and room for amounts of any size."""
     found = usage.select(USAGE.names()).with_columns(
         **quantities(retention_months=terms.retention_months), **needs(terms.cluster)
     )
@@ -110,7 +138,7 @@ def priced(usage: pl.DataFrame, *, terms: Terms) -> pl.DataFrame:
         _by_list(found.filter(pl.col("at") >= begins, pl.col("at") < until), held, terms=terms)
         for begins, until, held in terms.book.between(start, end + HOUR)  # type: ignore[operator,arg-type]
     ]
-    return pl.concat(parts).select(COSTS.names()).cast(COSTS).sort("at", "tenant")
+    return pl.concat(parts)
 
 
 def _by_list(found: pl.DataFrame, held: PriceList, *, terms: Terms) -> pl.DataFrame:

@@ -19,7 +19,8 @@ from policy.frames import UTC_TIME
 
 _NOTHING: Final = pl.lit(Decimal(0), dtype=MONEY)
 
-# What tenants were charged on a day, by its number. Unknown amounts are null.
+# What tenants were charged on a day, by its number, in a row for each team that shares them.
+# Unknown amounts are null.
 CHARGED: Final = pl.Schema(
     {"number": pl.Int64(), "tenant": pl.String(), "team": pl.String(), "amount": MONEY}
 )

@@ -18,6 +18,7 @@ _METHODS = {"sample": "samples", "series": "series", "query": "queries"}
 
 
 Weight = Annotated[Decimal, Field(ge=0, le=1)]
+Currency = Annotated[str, Field(pattern="^[A-Z]{3}$")]
 
 
 def known_zone(name: str) -> str:
@@ -50,7 +51,7 @@ class Budget(Section):
     weekly: Allowance | None = None
     monthly: Allowance | None = None
     annual: Allowance | None = None
-    currency: Annotated[str, Field(pattern="^[A-Z]{3}$")] = "USD"
+    currency: Currency = "USD"
     enforce_budget: bool = False
 
     @model_validator(mode="after")
@@ -89,6 +90,15 @@ class Prices(Section):
     per_disk_gb_month: Money | None = None
     monthly_bill: Money | None = None
     """What all of the cluster costs a month; with it, what nobody used is shown as idle."""
+    calibrate: bool = False
+    """Whether tenants are charged the whole bill, in the proportion of what the list says."""
+    currency: Currency | None = None
+
+    @model_validator(mode="after")
+    def _calibrates_to_a_bill(self) -> Self:
+        if self.calibrate and not self.monthly_bill:
+            raise Faults({"calibrate": "needs a monthlyBill above 0 in the same list"})
+        return self
 
 
 class Weights(Section):
@@ -98,6 +108,15 @@ class Weights(Section):
     series: Weight = Decimal("0.4")
     queries: Weight = Decimal("0.2")
     storage: Weight = Decimal(0)
+
+
+class Attribution(Section):
+    """Which label of series tells the team, where a tenant is shared by several."""
+
+    label: Annotated[str, Field(pattern="^[a-zA-Z_][a-zA-Z0-9_]*$")] | None = None
+    path: Annotated[str, Field(pattern="^/")] = "/usage-metrics"
+    """Where each process tells it: `-cost-attribution.registry-path` of Mimir."""
+    most_teams: Annotated[int, Field(ge=1, le=500)] = 50
 
 
 class CostControl(Section):
@@ -120,30 +139,42 @@ class CostControl(Section):
     per_tenant_budgets: Budget = Budget()
     """The budget of every tenant that tenantBudgets does not name."""
     team_budgets: dict[str, TeamBudget] = Field(default_factory=dict)
+    attribution: Attribution = Attribution()
     alert_thresholds: tuple[Percent, ...] = (50.0, 75.0, 90.0, 95.0)
     auto_limit_reduction: bool = False
     budget_alerts: bool = True
     cost_optimization: bool = True
 
     @model_validator(mode="after")
-    def _lists_differ(self) -> Self:
-        days = [each.since for each in self.prices]
-        if twice := sorted({day for day in days if days.count(day) > 1}):
-            raise Faults({"prices": f"two lists begin on {twice[0]}; keep one"})
+    def _lists_follow_each_other(self) -> Self:
+        faults = {
+            f"prices[{number}].from": (
+                f"{list_.since} begins another list already; keep one"
+                if list_.since == before.since
+                else f"{list_.since} is before {before.since} of the list above it; write the "
+                "older list first"
+            )
+            for number, (before, list_) in enumerate(pairwise(self.prices), start=1)
+            if list_.since <= before.since
+        }
+        if faults:
+            raise Faults(faults)
         return self
 
     @model_validator(mode="after")
     def _one_currency(self) -> Self:
         own = self.global_budget.currency
-        others = {
+        others: dict[str, Prices | Budget] = {
+            **{f"prices[{number}]": each for number, each in enumerate(self.prices)},
             **{f"tenantBudgets.{name}": each for name, each in self.tenant_budgets.items()},
             **{f"teamBudgets.{name}": each for name, each in self.team_budgets.items()},
             "perTenantBudgets": self.per_tenant_budgets,
         }
         faults = {
-            f"{key}.currency": f"is {each.currency}, and prices are in globalBudget.currency {own}"
+            f"{key}.currency": f"is {each.currency}, and globalBudget.currency, which holds for "
+            f"all prices and budgets, is {own}"
             for key, each in others.items()
-            if each.currency != own and "currency" in each.model_fields_set
+            if each.currency not in {None, own} and "currency" in each.model_fields_set
         }
         if faults:
             raise Faults(faults)

@@ -12,6 +12,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from deployments.cli import app
+from policy.cost.attribution import TEAM_COSTS
 from policy.cost.bills import BILLS
 from policy.cost.pricing import COSTS
 from policy.cost.teams import TEAMS
@@ -22,6 +23,7 @@ from storage.tenants import seen
 HOUR = timedelta(hours=1)
 START = datetime(2026, 3, 30, tzinfo=UTC)
 WINDOW = "2026-03-30..2026-04-02"  # three days, of two months
+RESERVED = {"acme": {"reserved_amount": Decimal(2), "reservable_amount": Decimal("0.25")}}
 EACH_HOUR = {"acme": "0.5", "beta": "0.25", "gamma": "0.125"}  # of 72 hours: 36, 18 and 9
 
 
@@ -43,6 +45,7 @@ def _history(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             "unknown": "queries",
             "covered_seconds": 1800.0,
             "samples_amount": Decimal(amount) * 2,
+            **RESERVED.get(tenant, {}),
         }
         for at in hours
         for tenant, amount in EACH_HOUR.items()
@@ -143,6 +146,102 @@ def test_a_person_reads_the_sum_and_what_is_not_priced() -> None:
     assert lines[1] == ["acme", "36.00", "50.0", "%", "36.0", "of", "72", "queries"]
     assert lines[4] == ["(idle)", "9.00", "12.5", "%"]
     assert "together 72.00 EUR by composite" in result.stderr
+
+
+def test_what_limits_reserve_stands_beside_it_with_how_much_of_it_is_used() -> None:
+    """
+    Of 2 that acme's limits reserve in each of 72 hours, a quarter of a unit, an eighth, is used.
+    """
+    told = rows()
+
+    assert [(row["reserved"], row["reserved_used"], row["reserved_hours"]) for row in told] == [
+        (144, Decimal("0.125"), 72),
+        (None, None, 0),
+        (None, None, 0),
+        (None, None, None),
+    ]
+
+
+def test_a_person_reads_what_is_reserved_and_that_it_is_unknown() -> None:
+    lines = run("--window", WINDOW, "--reserved").stdout.splitlines()
+
+    assert [" ".join(line.split()) for line in lines[:3]] == [
+        "tenant EUR share reserved used of it hours known hours measured not priced",
+        "acme 36.00 50.0 % 144.00 12.5 % 72 of 72 36.0 of 72 queries",
+        "beta 18.00 25.0 % unknown 0 of 72 36.0 of 72 queries",
+    ]
+
+
+def store_an_hour(
+    *, bill: str, listed: str | None = None, teams: pl.DataFrame | None = None
+) -> None:
+    """One more hour, in which acme is charged 3."""
+    at = START + 100 * HOUR
+    row = {
+        "at": at,
+        "tenant": "acme",
+        "currency": "EUR",
+        "method": "composite",
+        "amount": Decimal(3),
+        "covered_seconds": 3600.0,
+        "listed_amount": None if listed is None else Decimal(listed),
+    }
+    with Database.open("data/history.duckdb", clock=lambda: START) as database:
+        replace_costs(
+            database,
+            pl.DataFrame([row], schema=COSTS),
+            bills=pl.DataFrame([(at, "EUR", Decimal(bill))], schema=BILLS, orient="row"),
+            teams=teams,
+            start=at,
+            end=at + HOUR,
+            run_id="r",
+        )
+
+
+LATER = "2026-04-03..2026-04-04"
+
+
+def test_a_tenant_that_several_teams_share_is_divided_among_them() -> None:
+    parts = [("acme", "blue", "0.5"), ("acme", "red", "1.25"), ("acme", "unattributed", "1.25")]
+    store_an_hour(
+        bill="3",
+        teams=pl.DataFrame(
+            [
+                {"at": START + 100 * HOUR, "tenant": t, "team": n, "amount": Decimal(a)}
+                for t, n, a in parts
+            ],
+            schema=TEAM_COSTS,
+        ),
+    )
+
+    told = rows("--by", "team", "--window", LATER)
+
+    assert [(row["team"], row["amount"]) for row in told] == [
+        ("red", Decimal("1.25")),
+        ("unattributed", Decimal("1.25")),
+        ("blue", Decimal("0.5")),
+        (None, 0),
+    ]
+    assert [row["amount"] for row in rows("--window", LATER)] == [3, 0]
+
+
+def test_charges_beyond_the_bill_are_named_and_never_shared_out() -> None:
+    store_an_hour(bill="2")
+
+    told = [(row["kind"], row["amount"]) for row in rows("--window", LATER, "--share-idle", "even")]
+    result = run("--window", LATER)
+
+    assert told == [("charged", 3), ("excess", -1)]
+    assert "(beyond the bill)" in result.stdout
+    assert "charged more than the bill" in result.stderr
+
+
+def test_prices_that_were_scaled_to_the_bill_are_told_with_the_factor() -> None:
+    store_an_hour(bill="3", listed="2")
+
+    result = run("--window", LATER)
+
+    assert "scaled to the bill: 2.00 at list price are 3.00, 1.5 times as much" in result.stderr
 
 
 @pytest.mark.parametrize("ending", ["csv", "parquet"])

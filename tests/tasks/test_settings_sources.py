@@ -210,7 +210,7 @@ def test_a_fault_names_where_its_key_was_written(tmp_path: Path) -> None:
             "(in environment MLO_BUFFER_PERCENTAG)"
         ),
         "mode: must be 'dry-run' or 'prod' (in environment MODE)",
-        f"server.prot: unknown key; did you mean port? (in {path})",
+        f"server.prot: unknown key; did you mean port? (in {path}, line 1, column 16)",
     ]
 
 
@@ -321,7 +321,7 @@ def test_a_broken_change_keeps_the_last_good_settings_and_says_so_once(
         source.current()
 
     assert {settings.buffer_percentage for settings in kept} == {30}
-    assert source.problem == f"bufferPercentage: must be a number (in {path})"
+    assert source.problem == f"bufferPercentage: must be a number (in {path}, line 1, column 19)"
     assert [record.levelname for record in caplog.records] == ["WARNING"]
 
 
