@@ -92,6 +92,12 @@ _DAYS: Final = """
     group by number
     order by number
 """
+_HOURS_PRICED: Final = """
+    select windows.number, count(hours.number) as hours
+    from windows left join hours using (number)
+    group by windows.number
+    order by windows.number
+"""
 _PRICED: Final = 'select min("at") as first, max("at") as last from costs'
 
 
@@ -131,6 +137,13 @@ def charged(
     return amounts, moments.join(hours, on="number", how="left").with_columns(
         pl.col("hours").fill_null(0)
     ).select(DAYS.names())
+
+
+def hours_priced(where: str | Database, windows: Sequence[Period]) -> list[int]:
+    """In how many hours of each of the windows anybody's usage is priced; see `spent`."""
+    schema = pl.Schema({"number": pl.Int64(), "hours": pl.Int64()})
+    asked = _WINDOWS + _HOURS_PRICED
+    return _asked(where, asked, windows=windows, table="costs", schema=schema)["hours"].to_list()
 
 
 def priced(where: str | Database) -> pl.DataFrame:
