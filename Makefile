@@ -24,6 +24,7 @@ bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.protect
 	$(BIN)/python -m benchmarks.calm
 	$(BIN)/python -m benchmarks.backfill
+	$(BIN)/python -m benchmarks.cost_views
 
 $(VENV)/.run: requirements.lock pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed; set PYTHON=...")'

@@ -23,7 +23,7 @@ def refuse_other_kinds(path: Path, *, kinds: Collection[str]) -> None:
         )
 
 
-def write_whole(path: Path, write: Callable[[IO[bytes]], None]) -> None:
+def write_whole(path: Path, write: Callable[[IO[bytes]], object]) -> None:
     """Put what `write` writes in the place of the file.
 
     Raises:

@@ -19,13 +19,11 @@ from flows.savings import forget_savings, see_savings
 from policy.cost.attribution import OVERFLOW, divided
 from policy.cost.bills import bills
 from policy.cost.calibration import calibrated
-from policy.cost.capacity import Cluster
-from policy.cost.prices import price_book
-from policy.cost.pricing import Terms, priced
+from policy.cost.pricing import priced
 from policy.cost.reservation import limits_of_hours, with_reservations
 from policy.cost.standing import STATUS
 from policy.cost.teams import UNATTRIBUTED, teams_of
-from policy.cost.usage import HOURS_PER_MONTH
+from policy.cost.terms import terms_of
 from policy.settings import Settings
 from policy.settings.cost import CostControl
 from policy.signals import INGESTION_RATE, SERIES
@@ -155,18 +153,6 @@ def note_teams(runtime: Runtime, rules: CostControl) -> None:
     tenants = pl.Series(known_tenants(runtime.database), dtype=pl.String())
     patterns = {name: team.tenants for name, team in rules.team_budgets.items()}
     replace_teams(runtime.database, teams_of(tenants, patterns=patterns))
-
-
-def terms_of(rules: CostControl) -> Terms:
-    """How the settings price."""
-    retention = rules.retention
-    return Terms(
-        book=price_book(rules),
-        method=rules.cost_method,
-        weights=rules.weights.model_dump(),
-        retention_months=None if retention is None else retention / HOUR / HOURS_PER_MONTH,
-        cluster=Cluster(replication=rules.replication_factor),
-    )
 
 
 def last_day(runtime: Runtime) -> pl.DataFrame:

@@ -32,6 +32,7 @@ SPENT: Final = pl.Schema(
         "team": pl.String(),
         "currency": pl.String(),
         "amount": _MONEY,
+        "listed": _MONEY,
         **{f"{name}_amount": _MONEY for name in COMPONENTS},
         **{name: pl.Float64() for name in QUANTITIES},
         "hours": pl.Int64(),
@@ -70,7 +71,13 @@ _WINDOWS: Final = """
 """
 _SUMS: Final = ", ".join(
     f"sum({name}) as {name}"
-    for name in ("amount", *(f"{name}_amount" for name in COMPONENTS), *QUANTITIES, *RESERVED_SUMS)
+    for name in (
+        "amount",
+        "listed",
+        *(f"{name}_amount" for name in COMPONENTS),
+        *QUANTITIES,
+        *RESERVED_SUMS,
+    )
 )
 _SPENT: Final = f"""
     select
@@ -83,7 +90,9 @@ _SPENT: Final = f"""
     order by number, amount desc nulls last, tenant, team
 """  # noqa: S608 - names of our own
 _BY_TENANT: Final = """(
-    select costs.*, coalesce(team, 'unattributed') as team
+    select
+        costs.*, coalesce(listed_amount, amount) as listed,
+        coalesce(team, 'unattributed') as team
     from costs left join teams using (tenant)
 )"""
 # Limits and quantities are the tenant's, and no team's: they stay with what is unattributed.
@@ -103,7 +112,8 @@ _DIVIDED: Final = (
             ),
         ]
     )
-    + f"), coalesce(divided.team, teams.team, '{UNATTRIBUTED}') as team "
+    + "), if(divided.team is null, coalesce(costs.listed_amount, costs.amount), null) as listed, "
+    f"coalesce(divided.team, teams.team, '{UNATTRIBUTED}') as team "
     'from costs left join cost_teams as divided using ("at", tenant) '
     "left join teams using (tenant))"
 )
@@ -138,6 +148,12 @@ _DAYS: Final = """
     ) using ("at")
     group by number
     order by number
+"""
+_HOURS_PRICED: Final = """
+    select windows.number, count(hours.number) as hours
+    from windows left join hours using (number)
+    group by windows.number
+    order by windows.number
 """
 _PRICED: Final = 'select min("at") as first, max("at") as last from costs'
 
@@ -186,6 +202,13 @@ def charged(
     return amounts, moments.join(hours, on="number", how="left").with_columns(
         pl.col("hours").fill_null(0)
     ).select(DAYS.names())
+
+
+def hours_priced(where: str | Database, windows: Sequence[Period]) -> list[int]:
+    """In how many hours of each of the windows anybody's usage is priced; see `spent`."""
+    schema = pl.Schema({"number": pl.Int64(), "hours": pl.Int64()})
+    asked = _WINDOWS + _HOURS_PRICED
+    return _asked(where, asked, windows=windows, table="costs", schema=schema)["hours"].to_list()
 
 
 def priced(where: str | Database) -> pl.DataFrame:

@@ -13,11 +13,19 @@ from zoneinfo import ZoneInfo
 import polars as pl
 import typer
 
-from deployments.commands.options import ConfigOption, OutputOption, say, settings_of
-from deployments.cost_files import KINDS, write_costs
-from deployments.output import Column, Format, show
+from deployments.commands.cost_output import (
+    Columns,
+    ColumnsOption,
+    Output,
+    OutputOption,
+    hand_over,
+    refuse_options,
+    refuse_what_does_not_fit,
+)
+from deployments.commands.options import ConfigOption, say, settings_of
+from deployments.cost_exports import PAGE, focus_rows, write_chargeback
+from deployments.output import Column
 from deployments.unknown import refuse_unknown
-from deployments.whole_file import refuse_other_kinds
 from policy.cost.periods import Period, Unit, pieces, window
 from policy.cost.report import REPORT, By, Shared, report
 from policy.figures import figure
@@ -88,7 +96,11 @@ ReservedOption = Annotated[
 TenantOption = Annotated[str | None, typer.Option("--tenant", metavar="TENANT", help="Only its.")]
 ExportOption = Annotated[
     Path | None,
-    typer.Option("--export", metavar="FILE", help="Write the report: FILE.csv or .parquet."),
+    typer.Option(
+        "--export",
+        metavar="FILE",
+        help="Write the report: FILE.csv or .parquet, or FILE.html to charge teams.",
+    ),
 ]
 
 
@@ -101,20 +113,45 @@ def cost(  # noqa: PLR0913, PLR0917 - the options of a command line
     reserved: ReservedOption = False,  # noqa: FBT002 - a switch
     tenant: TenantOption = None,
     export: ExportOption = None,
+    columns: ColumnsOption = Columns.OWN,
     config: ConfigOption = None,
-    output: OutputOption = Format.TABLE,
+    output: OutputOption = Output.TABLE,
 ) -> None:
     """Say what every tenant or team cost in a window, the dearest first."""
-    if export is not None:
-        refuse_other_kinds(export, kinds=KINDS)
+    page = export is not None and export.suffix.lower() == PAGE
+    focused = columns is Columns.FOCUS
+    refuse_what_does_not_fit(export, output, focused=focused)
+    whose = by or []
+    refuse_options(
+        {
+            "--by tenant": (page or focused) and Whose.TENANT in whose,
+            "--by team": focused and Whose.TEAM in whose,
+            "--each": (page or focused) and each is not None,
+            "--share-idle": focused and share_idle is not Share.NONE,
+            "--of": (page or focused) and of is not None,
+            "--tenant": page and tenant is not None,
+            "--columns": page and focused,
+        },
+        where="a chargeback" if page else "the columns of FOCUS",
+    )
     settings = settings_of(config)
     url, zone = settings.storage.url, ZoneInfo(settings.cost_control.time_zone)
     now = datetime.now(UTC)
     asked = window(window_, now=now, zone=zone)
-    windows = [asked] if each is None else pieces(asked, unit=_unit(each), zone=zone)
     if tenant is not None:
         refuse_unknown(tenant, known=reading.known_tenants(url))
-    spent = spending.spent(url, windows, by_team=Whose.TEAM in (by or ()))
+    if export is not None and page:
+        write_chargeback(export, settings, asked=asked, shared=_shared(share_idle), now=now)
+        say(f"what each team is charged is in {export}")
+        return
+    if focused:
+        rows = focus_rows(settings, asked=asked, tenant=tenant)
+        if rows.is_empty():
+            say(_nothing(url, asked=asked, zone=zone))
+        hand_over(rows, export=export, output=output)
+        return
+    windows = [asked] if each is None else pieces(asked, unit=_unit(each), zone=zone)
+    spent = spending.spent(url, windows, by_team=Whose.TEAM in whose)
     if of is not None:
         spent = spent.with_columns(amount=f"{of}_amount", unknown=pl.lit(None, dtype=pl.String))
     if tenant is not None:
@@ -128,19 +165,16 @@ def cost(  # noqa: PLR0913, PLR0917 - the options of a command line
         shared=_shared(share_idle),
     )
     dated = _dated(found, windows=windows, zone=zone)
-    if export is not None:
-        write_costs(dated, export)
-        say(f"{dated.height:,} rows in {export}")
-        return
-    if found.is_empty():
+    if found.is_empty() and export is None:
         say(_nothing(url, asked=asked, zone=zone))
-    show(
+    hand_over(
         dated,
-        form=output,
+        export=export,
+        output=output,
         columns=_columns(found, by=_by(by), cut=each is not None, reserved=reserved),
         table=_told(dated, each=each, by=_by(by)),
     )
-    if not found.is_empty() and output is Format.TABLE:
+    if not found.is_empty() and export is None and output is Output.TABLE:
         say(_sum(found, settings=settings, asked=asked, zone=zone, of=of))
         for line in _of_the_bill(found, idle=idle, of=of):
             say(line)

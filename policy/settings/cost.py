@@ -12,7 +12,14 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from policy.settings.section import Section
-from policy.settings.values import Allowance, Faults, Money, Percent, PositiveDuration
+from policy.settings.values import (
+    Allowance,
+    Faults,
+    Money,
+    Name,
+    Percent,
+    PositiveDuration,
+)
 
 _METHODS = {"sample": "samples", "series": "series", "query": "queries"}
 
@@ -134,6 +141,10 @@ class CostControl(Section):
     """How long Mimir keeps blocks; without it nobody knows what is stored."""
     replication_factor: Annotated[float, Field(ge=1)] = 3.0
     time_zone: Annotated[str, AfterValidator(known_zone)] = "UTC"
+    service_provider: Name = "internal"
+    """Who charges, in exports for other programs."""
+    billing_account: Name = "mimir"
+    """What is charged: the cluster, where a program knows several."""
     global_budget: Budget = Budget()
     tenant_budgets: dict[str, Budget] = Field(default_factory=dict)
     per_tenant_budgets: Budget = Budget()
