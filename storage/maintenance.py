@@ -55,6 +55,7 @@ DELETE_REVISIONS: Final = """
 """
 DELETE_AUDIT: Final = 'delete from audit where "at" < ?'
 DELETE_COSTS: Final = 'delete from costs where "at" < ?'
+DELETE_BILLS: Final = 'delete from bills where "at" < ?'
 DELETE_IMPORTED: Final = 'delete from usage_imported where "at" < ?'
 DELETE_BACKFILLS: Final = "delete from backfills where until < ?"
 DELETE_COST_ALERTS: Final = "delete from cost_alerts where over_at < ?"
@@ -98,6 +99,7 @@ def apply_retention(
         "revisions": (DELETE_REVISIONS, now - retention.revisions),
         "audit": (DELETE_AUDIT, now - retention.audit),
         "costs": (DELETE_COSTS, now - retention.costs),
+        "bills": (DELETE_BILLS, now - retention.costs),
         "usage_imported": (DELETE_IMPORTED, now - retention.costs),
         "backfills": (DELETE_BACKFILLS, now - retention.costs),
         "cost_alerts": (DELETE_COST_ALERTS, now - retention.costs),
