@@ -245,6 +245,7 @@ def tell_anew(runtime: Runtime, *, channel: str, every: timedelta) -> None:
             for row in found.iter_rows(named=True)
         ]
         outbox.enter(runtime.database, pl.DataFrame(rows, schema=outbox.OUTGOING))
+        outbox.forget_told_anew(runtime.database, channel=channel, before=now - 2 * every)
 
 
 def _went(runtime: Runtime, incident: Incident, *, belongs: Belongs, post: Post) -> bool:

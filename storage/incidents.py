@@ -63,10 +63,6 @@ FORGET: Final = """
     delete from incidents where incident in (select incident::uuid from incoming)
 """
 INSERT: Final = "insert into incidents by name select * from incoming"
-DELETE_INCIDENTS: Final = """
-    delete from incidents where coalesce(over_at, newest_at) < $before
-      and state in ('resolved', 'told')
-"""
 ACKNOWLEDGE: Final = """
     update incidents
     set state = 'acknowledged', acknowledged_at = {at}::timestamptz, acknowledged_by = {actor},

@@ -34,6 +34,7 @@ class Retention:
     creep_days: timedelta = timedelta(days=90)
     leaks: timedelta = timedelta(days=400)
     cluster_rises: timedelta = timedelta(days=400)
+    alerts: timedelta = timedelta(days=90)
 
 
 RETENTION: Final = Retention()
@@ -56,6 +57,7 @@ DELETE_REVISIONS: Final = """
 DELETE_AUDIT: Final = 'delete from audit where "at" < ?'
 DELETE_COSTS: Final = 'delete from costs where "at" < ?'
 DELETE_DIVIDED: Final = 'delete from cost_teams where "at" < ?'
+DELETE_BILLS: Final = 'delete from bills where "at" < ?'
 DELETE_IMPORTED: Final = 'delete from usage_imported where "at" < ?'
 DELETE_BACKFILLS: Final = "delete from backfills where until < ?"
 DELETE_COST_ALERTS: Final = "delete from cost_alerts where over_at < ?"
@@ -64,6 +66,20 @@ DELETE_RESOURCES: Final = 'delete from resources where "at" < ?'
 DELETE_CREEP_DAYS: Final = 'delete from creep_days where "at" < ?'
 DELETE_LEAKS: Final = "delete from leaks where over_at < ?"
 DELETE_CLUSTER_RISES: Final = "delete from cluster_rises where over_at < ?"
+# What goes on is kept, and so is what its messages need that are still on their way.
+DELETE_DELIVERIES: Final = "delete from deliveries where ended_at < ?"
+_ENDED: Final = """
+    select incident from incidents
+    where coalesce(over_at, newest_at) < ? and state in ('resolved', 'told')
+      and incident not in (select incident from deliveries)
+"""
+DELETE_THREADS: Final = f"delete from threads where incident in ({_ENDED})"  # noqa: S608 - ours
+DELETE_INCIDENTS: Final = f"delete from incidents where incident in ({_ENDED})"  # noqa: S608 - ours
+DELETE_ALERTS: Final = """
+    delete from alerts
+    where "at" < ? and taken and alert not in (select alert from deliveries)
+      and alert not in (select incident from incidents)
+"""
 # Hours of looking, not of the clock: an absence is told in them (storage.tenants.activity), and
 # one of more hours than are kept is told as all that are.
 DELETE_LOOKED_HOURS: Final = """
@@ -100,6 +116,7 @@ def apply_retention(
         "audit": (DELETE_AUDIT, now - retention.audit),
         "costs": (DELETE_COSTS, now - retention.costs),
         "cost_teams": (DELETE_DIVIDED, now - retention.costs),
+        "bills": (DELETE_BILLS, now - retention.costs),
         "usage_imported": (DELETE_IMPORTED, now - retention.costs),
         "backfills": (DELETE_BACKFILLS, now - retention.costs),
         "cost_alerts": (DELETE_COST_ALERTS, now - retention.costs),
@@ -108,6 +125,11 @@ def apply_retention(
         "creep_days": (DELETE_CREEP_DAYS, now - retention.creep_days),
         "leaks": (DELETE_LEAKS, now - retention.leaks),
         "cluster_rises": (DELETE_CLUSTER_RISES, now - retention.cluster_rises),
+        # In this order: each needs what is left of the one before it.
+        "deliveries": (DELETE_DELIVERIES, now - retention.alerts),
+        "threads": (DELETE_THREADS, now - retention.alerts),
+        "incidents": (DELETE_INCIDENTS, now - retention.alerts),
+        "alerts": (DELETE_ALERTS, now - retention.alerts),
         "looked_hours": (DELETE_LOOKED_HOURS, retention.looked_hours // timedelta(hours=1)),
     }
     deleted = {}

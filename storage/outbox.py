@@ -118,6 +118,9 @@ FADING: Final = """
        and bool_or(deliveries.state = 'delivered')
        and max(deliveries.ended_at) <= $before
 """
+FORGET_TOLD_ANEW: Final = """
+    delete from deliveries where channel = $channel and tells = 'again' and ended_at < $before
+"""
 FORGET_HELD: Final = """
     update deliveries
     set state = 'over', ended_at = $now, problem = 'it was not over', held = null
@@ -159,10 +162,6 @@ KEEP_THREAD: Final = """
         from threads
         where incident = $incident::uuid and channel = $channel and address = $address
     )
-"""
-DELETE_DELIVERIES: Final = "delete from deliveries where ended_at < $before"
-DELETE_THREADS: Final = """
-    delete from threads where incident not in (select incident from incidents)
 """
 
 
@@ -264,6 +263,11 @@ def drop_what_is_over(database: Database, incidents: Sequence[str], *, now: date
 def fading(database: Database, *, channel: str, before: datetime) -> pl.DataFrame:
     """Columns incident, address, alert, priority: what the channel was last told before then."""
     return read_frame(database, FADING, {"channel": channel, "before": before})
+
+
+def forget_told_anew(database: Database, *, channel: str, before: datetime) -> None:
+    """Forget what the channel was told anew before then: only the newest of it says something."""
+    database.cursor().execute(FORGET_TOLD_ANEW, {"channel": channel, "before": before})
 
 
 def forget_held(database: Database, incident: str, *, held: str, now: datetime) -> None:

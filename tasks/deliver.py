@@ -156,7 +156,13 @@ async def checked(
 
 
 def _most(channel: Channel, *, desk: Desk, standing: Standing, now: datetime) -> int:
-    """How many sends are allowed now, by the breaker and by the rate."""
+    """How many sends are allowed now, by the breaker and by the rate.
+
+    A channel that is told anew is read by a program, which needs no protection from many.
+    """
+    if channel.resends_every is not None:
+        may = admitted(standing, rules=rules_of(channel.name), now=now)
+        return AT_ONCE if may is None else may
     sent = outbox.sent_since(desk.database, channel=channel.name, since=now - _MINUTE)
     left = max(0, desk.alerting.most_per_minute - sent)
     may = admitted(standing, rules=rules_of(channel.name), now=now)
@@ -242,7 +248,9 @@ def _noted(
         for each in together if found.problem is not None else ():
             _keep_failure(each, found, desk=desk, now=now)
         outbox.keep_channel(database, channel, stands)
-        entries = [_entry(channel, each, found, desk=desk) for each in together]
+        # What is told anew each minute and taken is no news.
+        news = [each for each in together if each.tells != "again" or found.problem is not None]
+        entries = [_entry(channel, each, found, desk=desk) for each in news]
         append_audit(database, logged(entries, on=desk.audit))
     _count(channel, together, found, desk=desk, now=now)
     return stands

@@ -1,21 +1,26 @@
 """What days to come will cost, by the days that were: a mean of each, and how far it may be off.
 
-With four weeks of days or more it is a damped additive Holt-Winters with a season of a week, in
+With six weeks of days or more it is a damped additive Holt-Winters with a season of a week, in
 error-correction form, of a small grid the one with the least squared errors after two seasons.
-With fewer, a line by Theil and Sen. Below three days nothing is said.
+With fewer, a line by Theil and Sen, from four weeks on one that compares a day with the same day of
+other weeks (Hirsch, Slack and Smith 1982). Below three days nothing is said.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
+from math import sqrt
 from statistics import fmean, median
 from typing import Final, Literal
 
 WEEK: Final = 7
 LEAST_DAYS: Final = 3
-SEASONAL_DAYS: Final = 28
+WEEKLY_DAYS: Final = 28
+"""From here on a line knows the week: four of each day tell a usual one from a chance."""
+SEASONAL_DAYS: Final = 42
+"""From here on weights are chosen: by fewer errors than four weeks of them, too often by chance."""
 ALPHAS: Final = (0.1, 0.2, 0.35, 0.5)
 BETAS: Final = (0.01, 0.05, 0.15)
 GAMMAS: Final = (0.05, 0.2)
@@ -34,6 +39,7 @@ class Outlook:
         errors: of the past, to draw from.
         slopes: of a line, how far each slope between two days is from its own, ascending; empty
             where it is no line.
+        places: by how many of the slopes the place of its own varies (a standard deviation).
         middle: the days from the middle of the past to the first day to come.
     """
 
@@ -42,6 +48,7 @@ class Outlook:
     responses: tuple[float, ...]
     errors: tuple[float, ...]
     slopes: tuple[float, ...] = ()
+    places: float = 0.0
     middle: float = 0.0
 
 
@@ -70,28 +77,40 @@ def outlook(past: Sequence[float], *, days: int) -> Outlook | None:
     """
     if len(past) < LEAST_DAYS:
         return None
+    if len(past) < WEEKLY_DAYS:
+        return _line(past, days=days, season=1)
     if len(past) < SEASONAL_DAYS:
-        return _line(past, days=days)
+        return _line(past, days=days, season=WEEK)
     return _seasonal(past, days=days)
 
 
-def _line(past: Sequence[float], *, days: int) -> Outlook:
+def _line(past: Sequence[float], *, days: int, season: int) -> Outlook:
+    """A line on which a season of so many days lies; days are compared a whole season apart."""
     count = len(past)
     slopes = sorted(
         (past[later] - past[earlier]) / (later - earlier)
         for earlier in range(count)
-        for later in range(earlier + 1, count)
+        for later in range(earlier + season, count, season)
     )
     slope = median(slopes)
-    start = median(value - slope * day for day, value in enumerate(past))
+    flat = [value - slope * day for day, value in enumerate(past)]
+    levels = [median(flat[first::season]) for first in range(season)]
     return Outlook(
         method="theil-sen",
-        means=tuple(max(0.0, start + slope * (count + day)) for day in range(days)),
+        means=tuple(
+            max(0.0, levels[day % season] + slope * day) for day in range(count, count + days)
+        ),
         responses=(0.0,) * (days - 1),
-        errors=tuple(value - start - slope * day for day, value in enumerate(past)),
+        errors=tuple(value - levels[day % season] for day, value in enumerate(flat)),
         slopes=tuple(each - slope for each in slopes),
+        places=_places(len(range(first, count, season)) for first in range(season)),
         middle=count - (count - 1) / 2,
     )
+
+
+def _places(counts: Iterable[int]) -> float:
+    """Half the deviation of Kendall's statistic: of each day of the season, so many days."""
+    return sqrt(sum(days * (days - 1) * (2 * days + 5) / 18 for days in counts)) / 2
 
 
 def _seasonal(past: Sequence[float], *, days: int) -> Outlook:

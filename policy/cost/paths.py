@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import accumulate
-from math import sqrt
 from operator import add, mul
 from random import Random
 from statistics import fmean
@@ -80,9 +79,8 @@ def _lines(found: Outlook, *, random: Random, count: int) -> Iterator[tuple[floa
     if not found.slopes:
         return
     days, pairs = len(found.errors), len(found.slopes)
-    spread = sqrt(days * (days - 1) * (2 * days + 5) / 18) / 2
     for _ in range(count):
-        place = round((pairs - 1) / 2 + random.gauss(0.0, spread))
+        place = round((pairs - 1) / 2 + random.gauss(0.0, found.places))
         slope = found.slopes[min(pairs - 1, max(0, place))]
         level = fmean(random.choices(found.errors, k=days))
         yield level + slope * found.middle, slope

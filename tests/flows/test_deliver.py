@@ -430,3 +430,21 @@ async def test_what_the_other_side_says_back_holds_no_secret(
     assert secret not in problem
     assert secret not in caplog.text
     assert "********" in problem
+
+
+async def test_an_alertmanager_is_told_anew_what_lasts_until_it_is_over(
+    office: Office, desk: Receiver
+) -> None:
+    office.tree["alertmanager"] = {"enabled": True, "urls": [desk.url]}
+    office.happens()
+    await office.run(after=MINUTE, times=5)
+    while_it_lasts = [got.json for got in desk.got if got.method == "POST"]
+    office.happens(resolves=True)
+    await office.run(after=MINUTE, times=3)
+
+    assert len(while_it_lasts) == 5
+    assert len([got for got in desk.got if got.method == "POST"]) == 6
+    # Only the newest two of what is told anew are kept, and none is an entry of the audit.
+    told = office.deliveries("channel", "tells")
+    assert told.count(("alertmanager", "again")) <= 2
+    assert office.actions("alert_sent") == ["alert_sent"] * 4

@@ -14,6 +14,7 @@ from policy.cost.teams import TEAMS
 from policy.signals import ACTIVE_SERIES, SAMPLES_RECEIVED
 from storage.costs import costs_between, priced_hours, replace_costs, replace_teams
 from storage.database import Database
+from storage.maintenance import apply_retention
 from storage.rollups import ROLLUPS, import_rollups
 from storage.usage import IMPORTED, import_usage, usage_hours
 
@@ -209,3 +210,14 @@ def test_a_signal_of_a_part_of_the_hour_counts_for_that_part(database: Database)
 
     assert found["covered_seconds"] == 2400.0
     assert (found["samples_per_second"], found["active_series"]) == (10.0, 50.0)
+
+
+def test_bills_are_kept_as_long_as_the_costs_beside_them(database: Database) -> None:
+    later = SPRING + timedelta(days=300)
+    for at in (SPRING, later):
+        store(database, costs((at, "acme", "1")), billed=bills((at, "5")))
+
+    deleted = apply_retention(database, now=SPRING + timedelta(days=401), sustained_for=HOUR)
+
+    assert (deleted["costs"], deleted["bills"]) == (1, 1)
+    assert database.cursor().execute('select "at" from bills').fetchall() == [(later,)]

@@ -126,7 +126,7 @@ def test_it_is_nearer_to_the_truth_than_four_times_the_last_week(
     assert ours < 0.03
 
 
-@pytest.mark.parametrize(("known", "ahead"), [(7, 7), (14, 28)])
+@pytest.mark.parametrize(("known", "ahead"), [(7, 7), (14, 28), (28, 28), (35, 28)])
 def test_a_line_through_a_few_days_knows_how_little_it_knows(known: int, ahead: int) -> None:
     within = 0
     for seed in range(100):
@@ -137,6 +137,28 @@ def test_a_line_through_a_few_days_knows_how_little_it_knows(known: int, ahead: 
         within += sums[50] <= sum(amounts[known:]) <= sums[450]
 
     assert within >= 70
+
+
+def test_from_four_weeks_on_a_line_knows_the_days_of_the_week() -> None:
+    """Two more every week on each day; the days of a week to come are those of the last and two."""
+    amounts = [100 * WEEK[day % 7] + 2 * (day // 7) for day in range(28)]
+
+    line = outlook(amounts, days=7)
+
+    assert line is not None
+    assert line.means == pytest.approx([each + 2 for each in amounts[-7:]])
+    assert line.errors == pytest.approx([0.0] * 28)
+
+
+def test_one_dear_day_moves_no_line() -> None:
+    amounts = [100 * WEEK[day % 7] for day in range(35)]
+    spoilt = [*amounts[:20], 10_000.0, *amounts[21:]]
+
+    line, off = outlook(amounts, days=7), outlook(spoilt, days=7)
+
+    assert line is not None
+    assert off is not None
+    assert off.means == pytest.approx(line.means)
 
 
 def test_how_far_a_line_is_off_grows_with_the_days() -> None:
@@ -165,7 +187,7 @@ def test_below_three_days_there_is_no_figure(days: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("days", "method"), [(3, "theil-sen"), (27, "theil-sen"), (28, "holt-winters")]
+    ("days", "method"), [(3, "theil-sen"), (41, "theil-sen"), (42, "holt-winters")]
 )
 def test_how_much_past_there_is_decides_the_method(days: int, method: str) -> None:
     assert forecast(budget("acme", 10.0), [5.0] * days)["method"] == method
