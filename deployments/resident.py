@@ -23,6 +23,7 @@ from deployments.schedule import (
     scheduled_flows,
 )
 from deployments.worker import ResidentWorker
+from flows.resuming import resume
 from flows.runtime import Runtime, install
 from flows.vitals import Vitals
 from flows.writing import release_pen
@@ -64,6 +65,7 @@ class Resident:
         )
         self._lanes: dict[UUID, Lane] = {}
         self._scheduled: tuple[Scheduled, ...] = ()
+        resume(self.runtime, settings())
         install(self.runtime)
 
     async def register(self) -> None:

@@ -23,6 +23,7 @@ from tasks.audit_entries import (
     entries_dropped,
     export_turned,
     holds_turned,
+    publish_accepted,
     publish_refused,
     settings_changed,
     settings_turned,
@@ -67,16 +68,20 @@ def note_settings(runtime: Runtime, run: Run, settings: Settings) -> None:
 
 
 def note_refusal(runtime: Runtime, run: Run, settings: Settings, publication: Publication) -> None:
-    """Enter why a plan was refused, when that is news; see `flows.words.publication_lines`."""
-    if not publication.problems or publication.problems == runtime.memory.refused:
+    """Enter why a plan was refused, and that it no longer is, when that is news.
+
+    See `flows.words.publication_lines`.
+    """
+    if publication.problems == runtime.memory.refused:
         return
-    refused = publish_refused(
-        publication.problems,
-        changes=publication.changes,
-        run_id=run.run_id,
-        at=runtime.clock(),
-    )
-    note(runtime, settings, [refused])
+    now = runtime.clock()
+    if publication.problems:
+        entry = publish_refused(
+            publication.problems, changes=publication.changes, run_id=run.run_id, at=now
+        )
+    else:
+        entry = publish_accepted(run_id=run.run_id, at=now)
+    note(runtime, settings, [entry])
 
 
 def turned_holds(
@@ -150,12 +155,13 @@ def _forget_failures(runtime: Runtime, settings: Settings) -> None:
     log = settings.audit_log
     mirrors = log.storage_type == "configmap" and _may_write(settings)
     for target, wanted in (("file", log.file is not None), ("configmap", mirrors)):
-        if not wanted and _named(target) in runtime.failing:
-            del runtime.failing[_named(target)]
+        if not wanted and export_named(target) in runtime.failing:
+            del runtime.failing[export_named(target)]
             runtime.telemetry.audit_export_failing.labels(target).set(0)
 
 
-def _named(target: str) -> str:
+def export_named(target: str) -> str:
+    """What handing the audit to this target is called in `Runtime.failing`."""
     return f"the export of the audit ({target})"
 
 
@@ -187,6 +193,6 @@ async def _handed(
         if target == "configmap" and runtime.memory.mirrored is not None:
             runtime.memory.mirrored = (runtime.memory.mirrored[0], ())
     runtime.telemetry.audit_export_failing.labels(target).set(problem is not None)
-    turn = runtime.say_once(_named(target), problem=problem)
+    turn = runtime.say_once(export_named(target), problem=problem)
     if turn is not None:
         note(runtime, settings, [export_turned(turn, target=target, at=runtime.clock())])

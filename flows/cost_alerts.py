@@ -10,7 +10,7 @@ import polars as pl
 from flows.auditing import note
 from flows.budgets import Standing
 from flows.runtime import Run, Runtime
-from policy.cost.alerts import ALL_OF_IT, CONDITIONS, KEYS, crossings, told, turned
+from policy.cost.alerts import ALL_OF_IT, CONDITIONS, crossings, foreseen, told, turned
 from policy.cost.burning import burn_windows, burns, unusual, usual_hours
 from policy.cost.standing import spending
 from policy.settings import Settings
@@ -27,8 +27,8 @@ def see_alerts(
 ) -> pl.DataFrame:
     """Tell what began, close what is over; ALERTS that were told.
 
-    Without `budgetAlerts`, or where no budget stands (None), nothing is told, and what was open is
-    closed without a word.
+    Without `budgetAlerts`, or where no budget stands (None), nothing is told but that what was told
+    is over: nobody watches it any more.
     """
     now = runtime.clock()
     conditions = CONDITIONS.to_frame()
@@ -36,11 +36,10 @@ def see_alerts(
         conditions = _conditions(runtime, settings, stands)
     turn = turned(conditions, known=open_alerts(runtime.database), now=now)
     news = told(turn.began)
-    fell = turn.over.join(conditions.select(KEYS), on=KEYS, how="semi", nulls_equal=True)
     with runtime.database.transaction():
         record_alerts(runtime.database, began=turn.began, over=turn.over)
         note(runtime, settings, alerts_began(news, run_id=run.run_id, at=now))
-        note(runtime, settings, alerts_over(fell, run_id=run.run_id, at=now))
+        note(runtime, settings, alerts_over(turn.ended, run_id=run.run_id, at=now))
     for scope, unit in (
         turn.began.filter(kind="threshold", threshold=ALL_OF_IT).select("scope", "unit").iter_rows()
     ):
@@ -59,6 +58,7 @@ def _conditions(runtime: Runtime, settings: Settings, stands: Standing) -> pl.Da
     return pl.concat(
         [
             crossings(stands.status, thresholds=rules.alert_thresholds),
+            foreseen(stands.status, stands.forecasts),
             burns(stands.status, spent=burned, windows=windows),
             unusual(hourly, hours=hours, currency=currency),
         ]

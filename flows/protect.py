@@ -12,6 +12,7 @@ from flows.attribution import see_attribution
 from flows.auditing import hand_out, note_settings
 from flows.breaking import guard
 from flows.cluster import cluster_section, see_cluster
+from flows.coverage import see_coverage
 from flows.emergency import emergency_section, evidence, see_emergency
 from flows.in_force import limits_loaded
 from flows.publishing import publish_layers, settle_newest
@@ -52,6 +53,7 @@ async def protect_once(runtime: Runtime, run: Run) -> None:
     settings = runtime.settings()
     note_settings(runtime, run, settings)
     seen = await look(runtime, settings)
+    see_coverage(runtime, run, settings, seen=seen)
     previous = earlier(runtime, seen, settings)
     newest = newest_revision(runtime.database)
     samples = measure(runtime, seen, settings, previous=previous, newest=newest)

@@ -62,6 +62,14 @@ class PodsSeen:
     resources: pl.DataFrame
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Silence:
+    """Since when processes of Mimir do not answer, and whether that was told."""
+
+    since: datetime
+    told: bool = False
+
+
 @dataclass(slots=True)
 class Memory:
     """What outlives a run but not the process.
@@ -104,6 +112,7 @@ class Memory:
         mirrored: when the ConfigMap of the audit was last tried, and the state that it then had.
         settings: those of the newest look, and what was wrong with a change of them.
         channels: the settings that each alert channel was last used with.
+        silent_since: since when processes of Mimir do not answer; None: all of them do.
     """
 
     scrape: Scrape | None = None
@@ -141,6 +150,7 @@ class Memory:
     mirrored: tuple[datetime, tuple[object, ...]] | None = None
     settings: tuple[Settings, str | None] | None = None
     channels: dict[str, Section] = field(default_factory=dict)
+    silent_since: Silence | None = None
 
 
 @dataclass(slots=True, kw_only=True)

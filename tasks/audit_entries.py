@@ -12,6 +12,7 @@ import polars as pl
 
 from policy.audit import AuditEntry
 from policy.frames import CHANGES
+from policy.scrape import Scrape
 from storage.audit import changes_entered as is_entered
 from storage.database import Database
 from storage.revisions import Outcome, Revision
@@ -161,6 +162,20 @@ def publish_refused(
     )
 
 
+def publish_accepted(*, run_id: str, at: datetime) -> AuditEntry:
+    """What was to be published is held back no more."""
+    return AuditEntry(
+        at=at,
+        category="system",
+        component=_PUBLISH,
+        action="publish_accepted",
+        actor=OPTIMIZER,
+        run_id=run_id,
+        success=True,
+        details={},
+    )
+
+
 def run_turned(turn: Turn, *, record: Run, at: datetime) -> AuditEntry:
     """A run failed that had worked, or works again."""
     return AuditEntry(
@@ -172,6 +187,26 @@ def run_turned(turn: Turn, *, record: Run, at: datetime) -> AuditEntry:
         run_id=record.run_id,
         success=turn.works,
         details={"detail": turn.problem},
+    )
+
+
+def collection_turned(seen: Scrape, *, since: datetime, run_id: str, at: datetime) -> AuditEntry:
+    """Processes of Mimir have not answered for a while, or all of them do again."""
+    silent = sorted(seen.failed.items())
+    return AuditEntry(
+        at=at,
+        category="performance",
+        component="collection",
+        action="collection_degraded" if silent else "collection_whole",
+        actor=OPTIMIZER,
+        run_id=run_id,
+        success=not silent,
+        details={
+            "silent": len(silent),
+            "known": len(seen.answered) + len(silent),
+            "since": since.isoformat(timespec="seconds"),
+            "problems": [f"{pod}: {why}" for pod, why in silent[:MOST_PROBLEMS]],
+        },
     )
 
 

@@ -15,6 +15,7 @@ _COMPONENT: Final = "cost"
 _BEGAN: Final = {
     "threshold": "budget_crossed",
     "burn": "budget_burning",
+    "forecast": "budget_will_exceed",
     "anomaly": "cost_unusual",
 }
 
@@ -26,9 +27,10 @@ def alerts_began(began: pl.DataFrame, *, run_id: str, at: datetime) -> Iterator[
 
 
 def alerts_over(over: pl.DataFrame, *, run_id: str, at: datetime) -> Iterator[AuditEntry]:
-    """One entry per alert (ALERTS) that is over within its period."""
+    """One entry per kind and budget of which no alert (ALERTS) is left."""
     for alert in over.iter_rows(named=True):
-        yield _of(alert, action="cost_alert_over", run_id=run_id, at=at)
+        past = {**alert, "because": f"no longer: {alert['because']}"}
+        yield _of(past, action="cost_alert_over", run_id=run_id, at=at)
 
 
 def budgets_enforced(

@@ -296,7 +296,13 @@ TOLD: Final[Mapping[str, tuple[Telling, ...]]] = {
         ),
     ),
     "publish_refused": (
-        _publish("publish_refused", "P1", "a document was held back before it was written"),
+        replace(
+            _publish("publish_refused", "P1", "a document was held back before it was written"),
+            incident=_always("publish refused"),
+        ),
+    ),
+    "publish_accepted": (
+        _ends(_always("publish refused"), "documents are held back no more", component="publish"),
     ),
     "revision_failed": (
         _publish("publish_failed", "P1", "Mimir did not take revision {revision}"),

@@ -44,11 +44,16 @@ ALERTS: Final = pl.Schema(
     }
 )
 KEYS: Final = ("kind", "scope", "name", "unit", "starts", "threshold")
+_BUDGET: Final = ("kind", "scope", "name", "unit")
 
 ALL_OF_IT: Final = 100.0
 BELOW: Final = 2.0
 """Percent points below a threshold at which its crossing is over."""
 WARNING_FROM: Final = 90.0
+LIKELY: Final = 80.0
+"""Percent of the forecast's paths that exceed a budget, from which on that is told."""
+UNLIKELY: Final = 60.0
+"""Below it, that is over."""
 PERIOD_WORDS: Final = {"day": "daily", "week": "weekly", "month": "monthly", "year": "annual"}
 
 
@@ -59,10 +64,12 @@ class Turned:
     Attributes:
         began: ALERTS.
         over: ALERTS, with `over_at`; `lasts` and `holds` of none of them.
+        ended: of `over`, one of each kind and budget of which nothing lasts or began.
     """
 
     began: pl.DataFrame
     over: pl.DataFrame
+    ended: pl.DataFrame
 
 
 def turned(conditions: pl.DataFrame, *, known: pl.DataFrame, now: datetime) -> Turned:
@@ -83,9 +90,22 @@ def turned(conditions: pl.DataFrame, *, known: pl.DataFrame, now: datetime) -> T
     over = known.join(lasting.select(KEYS), on=KEYS, how="anti", nulls_equal=True).with_columns(
         over_at=at
     )
+    stays = pl.concat(
+        [
+            each.select(_BUDGET)
+            for each in (began, known.join(over, on=KEYS, how="anti", nulls_equal=True))
+        ]
+    )
+    ended = (
+        over.join(stays, on=_BUDGET, how="anti")
+        .sort("threshold")
+        .unique(_BUDGET, keep="last", maintain_order=True)
+    )
     return Turned(
-        began=began.select(ALERTS.names()).cast(ALERTS).sort(KEYS),
-        over=over.select(ALERTS.names()).cast(ALERTS).sort(KEYS),
+        **{
+            name: each.select(ALERTS.names()).cast(ALERTS).sort(KEYS)
+            for name, each in (("began", began), ("over", over), ("ended", ended))
+        }
     )
 
 
@@ -124,6 +144,44 @@ def crossings(status: pl.DataFrame, *, thresholds: tuple[float, ...]) -> pl.Data
         ),
         evidence=pl.struct(
             pl.col("spent", "budget").cast(pl.String), "used", "passed", "hours"
+        ).struct.json_encode(),
+    )
+    return rows.select(CONDITIONS.names()).cast(CONDITIONS)
+
+
+def foreseen(status: pl.DataFrame, forecasts: pl.DataFrame) -> pl.DataFrame:
+    """CONDITIONS of each budget (STATUS) that its forecast (FORECASTS) exceeds.
+
+    Once it is used up, there is nothing to foresee. Without a forecast nothing is known.
+    """
+    likely = pl.col("over_probability") * 100
+    running = pl.col("used").fill_null(0.0) < 1
+    rows = status.join(forecasts, on=["scope", "name", "unit"]).with_columns(
+        kind=pl.lit("forecast"),
+        threshold=pl.lit(LIKELY),
+        severity=pl.lit("warning"),
+        reached=likely,
+        holds=(likely >= LIKELY) & running,
+        lasts=(likely >= UNLIKELY) & running,
+        because=pl.format(
+            "{} will exceed the {} budget with a probability of {} %: {} of {} {} by its end, {}",
+            who(),
+            pl.col("unit").replace_strict(PERIOD_WORDS, return_dtype=pl.String),
+            grouped(likely.round(0)),
+            grouped(pl.col("p50").round(2)),
+            grouped(pl.col("budget").cast(pl.Float64)),
+            "currency",
+            pl.when(pl.col("crosses_on").is_null())
+            .then(pl.lit("nobody knows on which day"))
+            .otherwise(pl.format("used up on {}", pl.col("crosses_on"))),
+        ),
+        evidence=pl.struct(
+            pl.col("spent", "budget").cast(pl.String),
+            "p10",
+            "p50",
+            "p90",
+            "over_probability",
+            pl.col("crosses_on").cast(pl.String),
         ).struct.json_encode(),
     )
     return rows.select(CONDITIONS.names()).cast(CONDITIONS)

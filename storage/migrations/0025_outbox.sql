@@ -96,3 +96,5 @@ select
 from channels;
 comment on view v_alert_channels is 'Where each channel stands: its breaker, and why it failed.';
 comment on column v_alert_channels.breaker is 'closed: it works; open: left alone; half-open: tried.';
+
+comment on column v_cost_alerts.kind is 'threshold, burn, forecast or anomaly.';

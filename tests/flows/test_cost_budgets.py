@@ -102,6 +102,29 @@ async def test_without_budget_alerts_nothing_is_told_and_what_was_open_is_closed
     assert ("budget_crossed", "acme", "100.0") not in world.entries("threshold")
 
 
+async def test_what_was_told_of_a_day_is_over_with_the_day_and_what_goes_on_is_not(
+    books: Callable[..., Books],
+) -> None:
+    world = books(tenantBudgets={"acme": {"daily": 20}, "beta": {"daily": 20}})
+    for tenant in ("acme", "beta"):
+        world.use(tenant, 2.0, hours=12)
+    await world.run()
+    world.now += 13 * HOUR
+    world.use("acme", 30.0)
+    world.use("beta", 1.0)
+    await world.run()
+
+    thresholds = [entry for entry in world.entries("kind", "threshold") if entry[2] == "threshold"]
+    assert sorted(thresholds[:2]) == [
+        ("budget_crossed", "acme", "threshold", "100.0"),
+        ("budget_crossed", "beta", "threshold", "100.0"),
+    ]
+    assert sorted(thresholds[2:]) == [
+        ("budget_crossed", "acme", "threshold", "100.0"),
+        ("cost_alert_over", "beta", "threshold", "100.0"),
+    ]
+
+
 async def test_a_tenant_that_costs_far_more_than_usual_is_told_and_when_that_is_over(
     books: Callable[..., Books],
 ) -> None:

@@ -23,6 +23,7 @@ OF_PEOPLE = (
     "pause",
     "resume",
     *(f"breaker_{what}" for what in ("enabled", "disabled", "reset")),
+    *("alert_acknowledged", "alert_retried"),
 )  # entered by SQL
 SUBJECTS = (
     *("limit", "publish", "run", "export", "entries", "lowering", "tenant", "settings", "drift"),
@@ -36,6 +37,9 @@ SUBJECTS = (
         "backfill",
         "budget",
         "cost",
+        "collection",
+        "alert",
+        "channel",
     ),
 )
 NAMED = re.compile(rf'"((?:{"|".join(SUBJECTS)})_[a-z_]+)"')

@@ -14,8 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policy.cost.alerts import ALERTS, BELOW, crossings, told, turned
+from policy.cost.alerts import ALERTS, BELOW, crossings, foreseen, told, turned
 from policy.cost.burning import burn_windows, burns, unusual, usual_hours
+from policy.cost.forecast import FORECASTS
 from policy.cost.standing import CHARGED, DAYS, SPENDING, STATUS
 
 NOW = datetime(2026, 11, 20, 9, 6, tzinfo=UTC)
@@ -273,3 +274,55 @@ def test_an_unusual_hour_is_over_when_it_is_near_the_usual_and_told_once_until_t
         history.append((turn.began.height, turn.over.height))
 
     assert history == [(1, 0), (0, 0), (0, 0), (0, 1), (0, 0)]
+
+
+def forecast(probability: float | None) -> pl.DataFrame:
+    row = {
+        "scope": "tenant",
+        "name": "acme",
+        "unit": "month",
+        "p50": 900.0,
+        "over_probability": probability,
+        "crosses_on": datetime(2026, 11, 27, tzinfo=UTC).date(),
+    }
+    return pl.DataFrame([row], schema=FORECASTS)
+
+
+@pytest.mark.parametrize(
+    ("used", "probability", "says"),
+    [
+        (0.7, 0.8, (True, True)),
+        (0.7, 0.79, (False, True)),
+        (0.7, 0.59, (False, False)),
+        (1.0, 0.99, (False, False)),
+        (0.7, None, (None, None)),
+        (None, 0.9, (True, True)),
+    ],
+)
+def test_a_budget_that_will_probably_not_last_is_foreseen_until_it_is_used_up(
+    used: float | None, probability: float | None, says: tuple[bool | None, bool | None]
+) -> None:
+    found = foreseen(standing(used), forecast(probability))
+
+    assert found.select("holds", "lasts").rows() == [says]
+
+
+def test_a_budget_that_is_foreseen_says_how_likely_how_much_and_when() -> None:
+    (because,) = foreseen(standing(0.7), forecast(0.84))["because"]
+
+    assert because == (
+        "acme will exceed the monthly budget with a probability of 84 %: 900 of 720 USD by its "
+        "end, used up on 2026-11-27"
+    )
+
+
+def test_of_a_budget_one_end_is_told_and_only_when_nothing_of_it_lasts() -> None:
+    def turn(used: float, known: pl.DataFrame) -> list[Any]:
+        found = turned(crossings(standing(used), thresholds=THRESHOLDS), known=known, now=NOW)
+        return [found.over["threshold"].to_list(), found.ended["threshold"].to_list()]
+
+    first = crossings(standing(0.92), thresholds=THRESHOLDS)
+    known = turned(first, known=ALERTS.to_frame(), now=NOW).began
+
+    assert turn(0.6, known) == [[75.0, 90.0], []]
+    assert turn(0.1, known) == [[50.0, 75.0, 90.0], [90.0]]
