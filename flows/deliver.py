@@ -15,7 +15,7 @@ from flows.auditing import note
 from flows.deliver_words import deliver_report
 from flows.incidents import Belongs, go_further, take_in, tell_anew
 from flows.runtime import Run, Runtime, current
-from policy.alerting.alert import Message, State
+from policy.alerting.alert import Alert, Message, State
 from policy.alerting.incidents import Tells
 from policy.alerting.patience import Standing, ready, rules_of
 from policy.settings import Settings
@@ -167,9 +167,12 @@ def _give_up_without_channel(runtime: Runtime, lines: Sequence[Line]) -> None:
 def _desk(runtime: Runtime, run: Run, settings: Settings) -> Desk:
     alerting = settings.alerting
 
-    def message(due: Due) -> Message:
-        (alert,) = read_alerts(runtime.database, [due.alert]).values()
-        tenant = alert.tenant or ""
+    def messages(together: Sequence[Due]) -> list[Message]:
+        alerts = read_alerts(runtime.database, {due.alert for due in together})
+        belongs = Belongs.of((alert.tenant for alert in alerts.values()), settings=settings)
+        return [message(due, alerts[due.alert], belongs=belongs) for due in together]
+
+    def message(due: Due, alert: Alert, *, belongs: Belongs) -> Message:
         links = alerting.prefect_url if alert.run_id else None
         return Message(
             delivery=due.delivery,
@@ -178,7 +181,7 @@ def _desk(runtime: Runtime, run: Run, settings: Settings) -> Desk:
             priority=due.priority,
             opened_at=due.opened_at,
             times=due.times,
-            team=Belongs.of([alert.tenant], settings=settings).team.get(tenant),
+            team=belongs.team.get(alert.tenant or ""),
             cluster=alerting.cluster or settings.mimir.namespace,
             run_url=f"{links}/runs/flow-run/{alert.run_id}" if links else None,
             runbook_url=f"{alerting.runbook_url}#{alert.kind}" if alerting.runbook_url else None,
@@ -191,7 +194,7 @@ def _desk(runtime: Runtime, run: Run, settings: Settings) -> Desk:
         clock=runtime.clock,
         random=Random(run.run_id),  # noqa: S311 - delays are no secret
         metrics=runtime.telemetry.alerts,
-        message=message,
+        messages=messages,
         audit=settings.audit_log.enabled,
         run_id=run.run_id,
     )

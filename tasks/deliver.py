@@ -87,7 +87,7 @@ class Desk:
         clock: aware UTC.
         random: for delays.
         metrics: what is counted.
-        message: what is to be told, of a delivery on a channel.
+        messages: what is to be told, of deliveries on a channel, in their order.
         audit: whether tries are entered into the audit log.
         run_id: of the run.
     """
@@ -97,7 +97,7 @@ class Desk:
     clock: Callable[[], datetime]
     random: Random
     metrics: AlertMetrics
-    message: Callable[[Due], Message]
+    messages: Callable[[Sequence[Due]], list[Message]]
     audit: bool
     run_id: str
 
@@ -186,7 +186,7 @@ def _grouped(batch: Sequence[Due], *, many: bool, above: int) -> list[list[Due]]
 async def _tried(
     channel: Channel, together: Sequence[Due], *, desk: Desk, timeout_seconds: float
 ) -> Try:
-    messages = [desk.message(each) for each in together]
+    messages = desk.messages(together)
     address = together[0].address or None
 
     async def send() -> str | None:
