@@ -7,6 +7,7 @@ import os
 import signal
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from random import Random
@@ -64,6 +65,55 @@ def by_alertmanager(body: Any) -> Told:  # noqa: ANN401 - JSON
     return told
 
 
+@dataclass(slots=True, kw_only=True)
+class Flapping:
+    """A channel that fails at every so many requests, and kills who speaks to it at some.
+
+    It kills in turn before it has taken what was told and after; `taken` is all that it took.
+    """
+
+    read: Callable[[Any], Told]
+    every: int
+    fails: int
+    kills: list[int]
+    running: list[Any] = field(default_factory=list)
+    taken: Told = field(default_factory=list)
+    asked: int = 0
+
+    def __call__(self, got: Got) -> Says:
+        if got.method != "POST":
+            return Says()
+        self.asked += 1
+        dies = bool(self.kills) and self.asked >= self.kills[0]
+        if self.asked % self.every < self.fails and not dies:
+            return Says(status=503, body=b"later")
+        before = dies and self.kills.pop(0) % 2 == 0
+        if before:
+            self.kill()
+        self.taken += self.read(got.json)
+        if dies and not before:
+            self.kill()
+        return Says()
+
+    def kill(self) -> None:
+        os.kill(self.running[-1].pid, signal.SIGKILL)
+
+    def told(self) -> dict[str, list[str]]:
+        """What each incident was told, repetitions apart."""
+        found = defaultdict[str, list[str]](list)
+        for incident, state, _ in self.taken:
+            if state not in found[incident]:
+                found[incident].append(state)
+        return dict(found)
+
+    def known_as(self) -> dict[tuple[str, str], set[str]]:
+        """What the messages of one state of an incident have in common."""
+        found = defaultdict[tuple[str, str], set[str]](set)
+        for incident, state, known in self.taken:
+            found[incident, state].add(known)
+        return found
+
+
 @pytest.mark.parametrize(
     ("channel", "read", "incidents", "flaps"),
     [("ops", by_webhook, 200, (60, 7)), ("alertmanager", by_alertmanager, 5_000, (4, 2))],
@@ -89,45 +139,23 @@ def test_none_is_lost_and_each_incident_keeps_its_order(
         "retry": {"attempts": 1_000},
     }
     every, fails = flaps
-    random = Random(8)
-    kills = sorted(random.sample(range(3, 7 * every), 6))
-    died, running, taken = len(kills), list[Any](), Told()
-
-    def answer(got: Got) -> Says:
-        if got.method != "POST":
-            return Says()
-        number = len(receiver.got)
-        dies = bool(kills) and number >= kills[0]
-        if dies:
-            before = kills.pop(0) % 2 == 0
-        if number % every < fails and not dies:
-            return Says(status=503, body=b"later")
-        if dies and before:
-            os.kill(running[-1].pid, signal.SIGKILL)
-        taken.extend(read(got.json))
-        if dies and not before:
-            os.kill(running[-1].pid, signal.SIGKILL)
-        return Says()
-
-    receiver.answer = answer
+    kills = sorted(Random(8).sample(range(3, 7 * every), 6))
+    flapping = Flapping(read=read, every=every, fails=fails, kills=list(kills))
+    receiver.answer = flapping
     names = [f"breaker:{n}" for n in range(incidents)]
     with Database.open(url, clock=lambda: NOON) as database:
         for over in (False, True):
             raise_alerts(database, [alert(name, at=NOON, resolves=over) for name in names])
-    begins = NOON
+
+    begins, running = NOON, flapping.running
     while not running or running[-1].exitcode == -signal.SIGKILL:
         running.append(forked(url, tree, begins))
         running[-1].join(SECONDS)
         begins += MOST_ROUNDS * ROUND
 
-    assert [process.exitcode for process in running] == [-signal.SIGKILL] * died + [0]
-    told, known_as = defaultdict[str, list[str]](list), defaultdict[Any, set[str]](set)
-    for incident, state, known in taken:
-        known_as[incident, state].add(known)
-        if state not in told[incident]:
-            told[incident].append(state)
-    assert dict(told) == {name: ["firing", "resolved"] for name in names}
-    assert {len(each) for each in known_as.values()} == {1}
+    assert [process.exitcode for process in running] == [-signal.SIGKILL] * len(kills) + [0]
+    assert flapping.told() == {name: ["firing", "resolved"] for name in names}
+    assert {len(each) for each in flapping.known_as().values()} == {1}
     with Database.open(url, clock=lambda: begins) as database:
         ended = database.cursor().execute("select distinct state from deliveries").fetchall()
     assert ended == [("delivered",)]
