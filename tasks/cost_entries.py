@@ -11,6 +11,7 @@ import polars as pl
 from policy.audit import AuditEntry
 from tasks.audit_entries import OPTIMIZER
 
+MOST_NAMED: Final = 20
 _COMPONENT: Final = "cost"
 _BEGAN: Final = {
     "threshold": "budget_crossed",
@@ -31,6 +32,24 @@ def alerts_over(over: pl.DataFrame, *, run_id: str, at: datetime) -> Iterator[Au
     for alert in over.iter_rows(named=True):
         past = {**alert, "because": f"no longer: {alert['because']}"}
         yield _of(past, action="cost_alert_over", run_id=run_id, at=at)
+
+
+def savings_found(news: pl.DataFrame, *, currency: str, run_id: str, at: datetime) -> AuditEntry:
+    """There are recommendations (SAVINGS) that did not stand at the run before."""
+    exposure = news["exposure"].sum() if news["exposure"].count() else None
+    return _entry(
+        "savings_found",
+        tenant=None,
+        details={
+            "new": news.height,
+            "kinds": dict(news.group_by("kind").len().sort("kind").iter_rows()),
+            "exposure": None if exposure is None else f"{exposure:,.2f} {currency} a month",
+            "tenants": sorted(news["tenant"].unique())[:MOST_NAMED],
+            "reason": news["because"][0],
+        },
+        run_id=run_id,
+        at=at,
+    )
 
 
 def budgets_enforced(

@@ -471,7 +471,7 @@ TOLD: Final[Mapping[str, tuple[Telling, ...]]] = {
             priority="P3",
             component="cost-control",
             incident=_always("savings"),
-            title=_says("{new} new recommendations to save"),
+            title=_says("new recommendations to save: {new}"),
         ),
     ),
     "channel_down": (

@@ -188,4 +188,7 @@ async def test_savings_are_recommended_by_how_limits_stand_and_each_is_counted_o
         ("unused quota", "acme", Decimal("21038.4"), 0)
     ]
     assert world.metric("cost_recommendations_total", kind="unused quota") == 1
+    assert world.entries("new", "exposure") == [
+        ("savings_found", None, "1", "21,038.40 USD a month")
+    ]
     assert read_savings(world.database).is_empty()

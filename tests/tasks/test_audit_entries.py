@@ -38,6 +38,7 @@ SUBJECTS = (
         "budget",
         "cost",
         "collection",
+        "savings",
         "alert",
         "channel",
     ),
