@@ -14,6 +14,7 @@ from typing import Final
 
 import polars as pl
 
+from deployments.checks.channels import check_channels
 from deployments.checks.check import Check, failed
 from deployments.checks.here import check_history, check_packages, check_settings, check_sink
 from deployments.checks.mimir import check_mimir
@@ -44,13 +45,18 @@ async def examine(config: Path | None, *, environ: Mapping[str, str]) -> list[Ch
             check_packages(),
             failed("settings", "; ".join(str(refusal).splitlines()), mend=mend),
         ]
-    history, endpoint, prefect, mimir, promql, permissions = await asyncio.gather(
-        asyncio.to_thread(check_history, settings.storage.url),
-        check_endpoint(settings),
-        check_prefect(settings, environ=environ),
-        check_mimir(settings),
-        check_promql(settings),
-        check_permissions(settings),
+    (history, endpoint, prefect), (mimir, promql, permissions, channels) = await asyncio.gather(
+        asyncio.gather(
+            asyncio.to_thread(check_history, settings.storage.url),
+            check_endpoint(settings),
+            check_prefect(settings, environ=environ),
+        ),
+        asyncio.gather(
+            check_mimir(settings),
+            check_promql(settings),
+            check_permissions(settings),
+            check_channels(settings),
+        ),
     )
     sink = await asyncio.to_thread(check_sink, settings)
     return [
@@ -63,6 +69,7 @@ async def examine(config: Path | None, *, environ: Mapping[str, str]) -> list[Ch
         prefect,
         *mimir,
         *promql,
+        *channels,
     ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Final
@@ -162,7 +163,7 @@ def revive(
         "action": "alert_retried",
         "tenant": "",
         "actor": by,
-        "details": f'{{"delivery": "{delivery}"}}' if delivery else "{}",
+        "details": json.dumps({"delivery": delivery} if delivery else {}),
     }
     run_script(where, [REVIVE, *([NOTE] if audit else [])], told=told)
 

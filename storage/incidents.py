@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Sequence
 from dataclasses import asdict
 from datetime import datetime
@@ -131,7 +132,7 @@ def acknowledge(
             "tenant": "",
             "actor": by,
             "subject": subject,
-            "details": "{}",
+            "details": json.dumps({"incident": subject}),
         },
     )
 

@@ -14,7 +14,7 @@ from deployments.output import Format
 def doctor(config: ConfigOption = None, output: OutputOption = Format.TABLE) -> None:
     """Check everything that is needed, and say how to mend it.
 
-    Looks at versions, settings, history, sink, every Mimir process and the ports.
+    Looks at versions, settings, history, sink, every Mimir process, ports and alert channels.
 
     Nothing is changed. Exit code 1 when a check failed.
     """

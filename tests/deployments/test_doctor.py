@@ -19,6 +19,7 @@ from deployments.cli import app
 from deployments.doctor import examine
 from policy.signals import INGESTION_RATE
 from simulator import Cluster, Plan, endpoints, roster, running
+from tests.tasks.receiver import Says, receiving
 
 SECRET = "s3cret-of-the-test"
 EMPTY = "overrides: {}\n"
@@ -177,6 +178,32 @@ async def test_a_process_that_never_answers_does_not_hang_the_doctor(
     assert time.monotonic() - began < 5
     assert checks[f"mimir {pod}"].outcome == "failed"
     assert checks["mimir"].outcome == "skipped"
+
+
+async def test_a_channel_is_tried_without_telling_anybody(environ: dict[str, str]) -> None:
+    with receiving() as works, receiving(lambda _: Says(hangs=True)) as hangs:
+        checks = await examined(
+            environ
+            | {
+                "MLO_ALERTING__WEBHOOKS": json.dumps(
+                    {
+                        "works": {"enabled": True, "url": works.url},
+                        "hangs": {"enabled": True, "url": hangs.url, "timeout": "0.2s"},
+                        "lacks": {"enabled": True},
+                    }
+                )
+            },
+            "http://127.0.0.1:1",
+        )
+
+    found = {name: checks[f"alerts: {name}"] for name in ("works", "hangs", "lacks")}
+    assert {name: check.outcome for name, check in found.items()} == {
+        "works": "ok",
+        "hangs": "failed",
+        "lacks": "failed",
+    }
+    assert found["lacks"].found == "alerting.webhooks.lacks.url is not set"
+    assert [got.method for got in works.got] == ["OPTIONS"]
 
 
 async def test_no_check_shows_a_secret(
