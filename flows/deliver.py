@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -28,6 +29,8 @@ from tasks.channels import Line, lines_of
 from tasks.deliver import Desk, checked, drain
 from tasks.say import say
 from tasks.tell import tell
+
+_log = logging.getLogger(__name__)
 
 STATES: Final[Mapping[Tells, State]] = {
     "firing": "firing",
@@ -109,6 +112,7 @@ def _stands(runtime: Runtime, line: Line, *, known: Standing) -> Standing:
     if line.channel is None:
         if known.problem != line.problem:
             runtime.telemetry.alerts.configuration_errors.labels(line.name, "incomplete").inc()
+            _log.warning("alerting: %s config error: %s", line.name, line.problem)
         since = known.since if known.breaker == "open" else now
         return replace(known, breaker="open", since=since, problem=line.problem)
     # What somebody has changed is tried at once.
@@ -135,8 +139,8 @@ def _keep(
                 outbox.keep_channel(runtime.database, channel, now)
             turn = _turn(then, now)
             if turn is not None:
-                works = "reached again" if turn.works else f"not reached: {turn.problem}"
-                say([f"alerts: {channel} is {works}"])
+                works = "reached again" if turn.works else f"left alone: {turn.problem}"
+                say([f"alerting: {channel} is {works}"])
                 entries.append(
                     channel_turned(turn, channel=channel, run_id=run.run_id, at=runtime.clock())
                 )

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from math import isinf
+from math import isfinite, isnan
 from typing import Final
 
 import polars as pl
@@ -20,8 +20,8 @@ def figure(value: float | None) -> str:
     """One value with its thousands separated; "unknown" for None."""
     if value is None:
         return "unknown"
-    if isinf(value):
-        return str(value)
+    if not isfinite(value):
+        return "NaN" if isnan(value) else str(value)
     rounded = round(value) if abs(value) >= _WHOLE_FROM else round(value, 2)
     return f"{int(rounded):,}" if rounded == int(rounded) else f"{rounded:,}"
 

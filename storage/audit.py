@@ -6,6 +6,7 @@ Entries are appended and never changed; only that they were exported is noted be
 from __future__ import annotations
 
 import json
+import logging
 import math
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
@@ -13,11 +14,14 @@ from typing import Final
 
 import polars as pl
 
+from policy.alerting.alert import Alert
 from policy.alerting.raised import alerts_of
 from policy.audit import AuditEntry
 from policy.frames import UTC_TIME
 from storage.alerts import raise_alerts
 from storage.database import Database, read_frame, write_frame
+
+_log = logging.getLogger(__name__)
 
 AUDIT: Final = pl.Schema(
     {
@@ -75,7 +79,7 @@ READ_AUDIT: Final = """
 
 def append_audit(database: Database, entries: Sequence[AuditEntry]) -> None:
     """Append the entries, and keep the alerts that follow from them, all or none."""
-    raised = list(alerts_of(entries))
+    raised = _alerts(entries)
     entries = [entry for entry in entries if entry.logged]
     if not entries and not raised:
         return
@@ -93,6 +97,15 @@ def append_audit(database: Database, entries: Sequence[AuditEntry]) -> None:
         if entries:
             write_frame(cursor, INSERT_AUDIT, frame)
         raise_alerts(database, raised)
+
+
+def _alerts(entries: Sequence[AuditEntry]) -> list[Alert]:
+    """What is told of the entries; a title that fails must not undo what it would tell of."""
+    try:
+        return list(alerts_of(entries))
+    except Exception:  # noqa: BLE001 - whatever it is, what happened is entered
+        _log.exception("a defect of ours, please report it: nobody is told of this")
+        return []
 
 
 def export_entries(

@@ -150,6 +150,7 @@ async def checked(
     found = await _attempt(check, timeout_seconds=timeout_seconds)
     if found.fault is not None:
         desk.metrics.errors.labels(channel.name, found.fault).inc()
+        _log.warning("alerting: %s error: the check: %s", channel.name, found.problem)
     stands = _stands(channel.name, found, desk=desk, standing=standing, message=False)
     outbox.keep_channel(desk.database, channel.name, stands)
     return stands
@@ -308,6 +309,8 @@ def _count(channel: str, together: Sequence[Due], found: Try, *, desk: Desk, now
     metrics.seconds.labels(channel).observe(found.seconds)
     if found.fault is not None:
         metrics.errors.labels(channel, found.fault).inc()
+        what = "config error" if found.hopeless else "error"
+        _log.warning("alerting: %s %s: %s", channel, what, found.problem)
     for each in together:
         if each.attempts:
             metrics.retries.labels(channel, each.kind).inc()

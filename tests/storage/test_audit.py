@@ -112,6 +112,17 @@ def test_a_number_that_json_has_no_word_for_costs_no_entry(
     assert details == {"before": "inf", "after": ["nan"], "more": {"x": "-inf"}}
 
 
+def test_an_entry_that_cannot_be_told_is_entered_all_the_same(
+    database: Database, now: datetime, caplog: pytest.LogCaptureFixture
+) -> None:
+    lacks = entry(now, "budget_crossed")
+
+    append_audit(database, [lacks])
+
+    assert read_audit(database, since=now)["action"].to_list() == ["budget_crossed"]
+    assert "nobody is told of this" in caplog.text
+
+
 def test_each_entry_is_exported_once_the_oldest_first(database: Database, now: datetime) -> None:
     fill(database, 5, since=now)
 

@@ -18,12 +18,10 @@ from policy.settings.channels import Alertmanager
 from tasks.channels import alertmanager as module
 from tasks.channels.alertmanager import HOLDS_FOR, RESENT_EVERY, AlertmanagerChannel
 from tasks.channels.base import ChannelMisconfigured, ChannelUnavailable, MessageRefused
-from tests.policy.alerts import alert, message
+from tests.policy.alerts import NOON, alert, message
 from tests.tasks.receiver import Says, receiving
 
 HOSTILE = '<script>{{ .x }}</script>\r\n@channel "quoted" \u202egnp.exe\u200b \ud800'
-# A real Alertmanager goes by its own clock.
-NOW = datetime.now(UTC).replace(microsecond=0)
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +34,12 @@ def replicas(
         folders = [tmp_path_factory.mktemp(name) for name in ("first", "second")]
         first, second = (stack.enter_context(_running(program, folder)) for folder in folders)
         yield first, second
+
+
+@pytest.fixture
+def now() -> datetime:
+    """A real Alertmanager goes by its own clock."""
+    return datetime.now(UTC).replace(microsecond=0)
 
 
 @contextmanager
@@ -65,7 +69,7 @@ def _running(program: str, folder: Path) -> Iterator[str]:
         process.wait(timeout=20)
 
 
-def channel(*urls: str, now: datetime = NOW, **of: Any) -> AlertmanagerChannel:  # noqa: ANN401 - of it
+def channel(*urls: str, now: datetime = NOON, **of: Any) -> AlertmanagerChannel:  # noqa: ANN401 - of it
     plain: dict[str, Any] = {"headers": {}, "timeout_seconds": 5.0}
     return AlertmanagerChannel(urls=urls, clock=lambda: now, **{**plain, **of})
 
@@ -87,20 +91,22 @@ def nobody_there() -> str:
         return f"http://127.0.0.1:{probe.getsockname()[1]}"
 
 
-async def test_an_alert_fires_on_every_replica_and_ends_there(replicas: tuple[str, str]) -> None:
-    told = message(alert("breaker:ends"), opened_at=NOW - timedelta(minutes=3))
-    await channel(*replicas).send([told], address=None)
+async def test_an_alert_fires_on_every_replica_and_ends_there(
+    replicas: tuple[str, str], now: datetime
+) -> None:
+    told = message(alert("breaker:ends"), opened_at=now - timedelta(minutes=3))
+    await channel(*replicas, now=now).send([told], address=None)
     while_it_lasts = [fires(url, "breaker:ends") for url in replicas]
     over = message(told.alert, opened_at=told.opened_at, state="resolved")
-    await channel(*replicas).send([over], address=None)
+    await channel(*replicas, now=now).send([over], address=None)
 
     assert [len(shown) for shown in while_it_lasts] == [1, 1]
     assert [fires(url, "breaker:ends") for url in replicas] == [[], []]
 
 
-async def test_an_alert_shows_what_it_is_about(replicas: tuple[str, str]) -> None:
-    told = message(alert("breaker:shown"), opened_at=NOW - timedelta(minutes=3))
-    await channel(*replicas).send([told], address=None)
+async def test_an_alert_shows_what_it_is_about(replicas: tuple[str, str], now: datetime) -> None:
+    told = message(alert("breaker:shown"), opened_at=now - timedelta(minutes=3))
+    await channel(*replicas, now=now).send([told], address=None)
 
     (shown,) = fires(replicas[0], "breaker:shown")
     assert shown["labels"] == {
@@ -116,15 +122,15 @@ async def test_an_alert_shows_what_it_is_about(replicas: tuple[str, str]) -> Non
     assert shown["annotations"]["runbook_url"] == "https://runbooks.example#breaker"
     assert "samples/s: 40,000" in shown["annotations"].values()
     assert shown["generatorURL"] == "https://prefect.example/runs/flow-run/1"
-    assert at(shown["startsAt"]) == NOW - timedelta(minutes=3)
-    assert at(shown["endsAt"]) == NOW + HOLDS_FOR
+    assert at(shown["startsAt"]) == now - timedelta(minutes=3)
+    assert at(shown["endsAt"]) == now + HOLDS_FOR
 
 
-async def test_a_repeat_prolongs_the_same_alert(replicas: tuple[str, str]) -> None:
-    told = message(alert("breaker:again"), opened_at=NOW)
-    await channel(*replicas).send([told], address=None)
-    later = NOW + RESENT_EVERY
-    more = message(alert("breaker:again", evidence={"samples/s": "50,000"}), opened_at=NOW, times=2)
+async def test_a_repeat_prolongs_the_same_alert(replicas: tuple[str, str], now: datetime) -> None:
+    told = message(alert("breaker:again"), opened_at=now)
+    await channel(*replicas, now=now).send([told], address=None)
+    later = now + RESENT_EVERY
+    more = message(alert("breaker:again", evidence={"samples/s": "50,000"}), opened_at=now, times=2)
     await channel(*replicas, now=later).send([more], address=None)
 
     (shown,) = fires(replicas[0], "breaker:again")
@@ -135,10 +141,10 @@ async def test_a_repeat_that_comes_late_by_three_times_its_interval_is_in_time()
     assert HOLDS_FOR > 3 * RESENT_EVERY
 
 
-async def test_a_hostile_name_is_taken_as_text(replicas: tuple[str, str]) -> None:
+async def test_a_hostile_name_is_taken_as_text(replicas: tuple[str, str], now: datetime) -> None:
     name = f"{HOSTILE}{'ä' * 10_000}"
     told = alert("hostile", title=name, reason=name, tenant=name, evidence={name: name})
-    await channel(*replicas).send([message(told, team=name, opened_at=NOW)], address=None)
+    await channel(*replicas, now=now).send([message(told, team=name, opened_at=now)], address=None)
 
     (shown,) = fires(replicas[0], "hostile")
     values = [*shown["labels"].values(), *shown["annotations"].values()]
@@ -147,30 +153,32 @@ async def test_a_hostile_name_is_taken_as_text(replicas: tuple[str, str]) -> Non
     assert len(shown["labels"]["tenant"]) == 500
 
 
-async def test_many_are_told_at_once(replicas: tuple[str, str]) -> None:
-    many = [message(alert(f"many:{at}"), opened_at=NOW) for at in range(3)]
-    await channel(*replicas).send(many, address=None)
+async def test_many_are_told_at_once(replicas: tuple[str, str], now: datetime) -> None:
+    many = [message(alert(f"many:{at}"), opened_at=now) for at in range(3)]
+    await channel(*replicas, now=now).send(many, address=None)
 
     assert [len(fires(replicas[1], f"many:{at}")) for at in range(3)] == [1, 1, 1]
 
 
-async def test_an_end_before_the_begin_is_not_refused(replicas: tuple[str, str]) -> None:
-    ahead = message(state="resolved", opened_at=NOW + timedelta(seconds=30))
+async def test_an_end_before_the_begin_is_not_refused(
+    replicas: tuple[str, str], now: datetime
+) -> None:
+    ahead = message(state="resolved", opened_at=now + timedelta(seconds=30))
 
-    await channel(*replicas).send([ahead], address=None)
+    await channel(*replicas, now=now).send([ahead], address=None)
 
 
 async def test_one_replica_is_enough_and_the_log_names_the_other(
-    replicas: tuple[str, str], caplog: pytest.LogCaptureFixture
+    replicas: tuple[str, str], now: datetime, caplog: pytest.LogCaptureFixture
 ) -> None:
-    told = message(alert("breaker:one-down"), opened_at=NOW)
+    told = message(alert("breaker:one-down"), opened_at=now)
     with caplog.at_level(logging.WARNING, logger=module.__name__):
-        await channel(nobody_there(), replicas[1]).send([told], address=None)
+        await channel(nobody_there(), replicas[1], now=now).send([told], address=None)
 
     assert len(fires(replicas[1], "breaker:one-down")) == 1
-    assert [record.getMessage() for record in caplog.records] == [
-        "alerting.alertmanager: 127.0.0.1 cannot be reached: ConnectError; another replica has it"
-    ]
+    (line,) = [record.getMessage() for record in caplog.records]
+    assert line.startswith("alerting.alertmanager: 127.0.0.1 cannot be reached: ")
+    assert line.endswith("; another replica has it")
 
 
 async def test_the_check_asks_whether_a_replica_is_ready(replicas: tuple[str, str]) -> None:
@@ -230,7 +238,7 @@ async def test_a_header_is_sent_and_never_told() -> None:
     settings = Alertmanager.model_validate(
         {"urls": ["http://127.0.0.1:9"], "headers": {"Authorization": "Bearer sesame"}}
     )
-    headers = module.alertmanager_channel(settings, clock=lambda: NOW).headers
+    headers = module.alertmanager_channel(settings, clock=lambda: NOON).headers
     with receiving(lambda got: Says(status=500, body=got.headers["Authorization"].encode())) as odd:
         shut = channel(odd.url, headers=headers)
         with pytest.raises(ChannelUnavailable) as raised:
@@ -255,4 +263,4 @@ async def test_what_does_not_matter_for_routes_leaves_the_labels_as_they_are() -
 
 def test_without_an_address_the_channel_is_off() -> None:
     with pytest.raises(ChannelMisconfigured, match=r"alerting\.alertmanager\.urls names no"):
-        module.alertmanager_channel(Alertmanager(), clock=lambda: NOW)
+        module.alertmanager_channel(Alertmanager(), clock=lambda: NOON)
