@@ -37,7 +37,7 @@ class Incident:
         tenant: of the same.
         priority: the highest that its alerts had.
         state: firing, acknowledged, or resolved; `told` where nothing lasts.
-        title: of its newest alert.
+        title: of its newest alert that is as urgent as any before it, or of its end.
         lasts: whether it ends.
         simulated: whether all of it is a dry run.
         times: how many of its alerts fired.
@@ -146,7 +146,8 @@ def _seen_again(known: Incident, alert: Alert) -> Folded:
         priority=min(known.priority, alert.priority),
         # Whoever sees to it has not seen that it got worse.
         state="firing" if worse else known.state,
-        title=alert.title,
+        # What is known besides is no headline.
+        title=alert.title if alert.priority <= known.priority else known.title,
         simulated=known.simulated and alert.simulated,
         times=known.times + 1,
         newest_at=alert.at,

@@ -50,6 +50,18 @@ def test_what_gets_worse_is_news() -> None:
     assert story((0, "+"), (1, "!"), (2, "!"), (3, "+")) == ["firing", "firing", None, None]
 
 
+def test_what_is_known_besides_is_told_and_is_no_headline() -> None:
+    known = folded(None, alert(title="it blasts"), alert_id="1").incident
+
+    found = folded(
+        known, alert(title="by metric", kind="blast_metrics", priority="P3"), alert_id="2"
+    )
+
+    assert found.tells == "firing"
+    assert found.incident is not None
+    assert (found.incident.title, found.incident.kinds) == ("it blasts", "breaker,blast_metrics")
+
+
 def test_the_end_is_told_once_and_of_nothing_not_at_all() -> None:
     assert story((0, "-"), (1, "+"), (2, "-"), (3, "-")) == [None, "firing", "resolved", None]
 
