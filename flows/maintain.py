@@ -9,6 +9,7 @@ from prefect import flow
 from flows.leaks import leaks_section, look_for_leaks
 from flows.runtime import current
 from policy.sustained import sustained_for
+from storage.alerts import give_way
 from storage.audit_retention import Kept
 from storage.holds import drop_ended_holds
 from storage.layers import drop_expired
@@ -40,6 +41,7 @@ async def maintain() -> None:
         deleted = apply_retention(
             runtime.database, now=now, sustained_for=held, retention=retention
         )
+        deleted["alerts that nobody took"] = give_way(runtime.database)
         checkpoint(runtime.database)
         run.summary.update(buckets=buckets, expired_layers=expired, deleted=deleted)
         rows = [("rolled up", buckets), ("layers expired", expired), *deleted.items()]

@@ -43,7 +43,7 @@ INSERT: Final = """
 """
 UNTAKEN: Final = """
     select alert::varchar as alert, * exclude (alert, place, taken)
-    from alerts where not taken order by place limit $most
+    from alerts where not taken order by place, "at" limit $most
 """
 TAKE: Final = "update alerts set taken = true where list_contains($alerts::uuid[], alert)"
 READ: Final = """
@@ -76,7 +76,15 @@ def raise_alerts(database: Database, alerts: Iterable[Alert]) -> None:
     ).with_row_index("number", offset=1)
     with database.transaction() as cursor:
         write_frame(cursor, INSERT, frame)
-        cursor.execute(GIVE_WAY, {"most": MOST_UNTAKEN})
+
+
+def give_way(database: Database, *, most: int = MOST_UNTAKEN) -> int:
+    """Forget what waits in vain, the oldest of the lowest priority first; return how many.
+
+    Where alerts are raised, it would conflict with who takes them, and undo what they tell of.
+    """
+    counted = database.cursor().execute(GIVE_WAY, {"most": most}).fetchone()
+    return int(counted[0]) if counted else 0
 
 
 def untaken(database: Database, *, most: int) -> dict[str, Alert]:
