@@ -62,7 +62,6 @@ _BAD_AT_DISTRIBUTOR: Final = (
     "too_far_in_future",
     "too_far_in_past",
     "greater_than_max_sample_age",
-    "sample_duplicate_timestamp",
     "relabel_configuration",
     "user_label_removal_configuration",
     "exemplar_labels_missing",
@@ -83,14 +82,15 @@ _BAD_AT_INGESTER: Final = (
     "sample-too-old",
     "sample-timestamp-too-old",
     "sample-too-far-in-future",
-    "new-value-for-timestamp",
     "invalid-native-histogram",
     "labels-not-sorted",
     "sample_out_of_order",
     "sample_out_of_bounds",
     "sample_too_old",
-    "new_value_for_timestamp",
 )
+# The same series at the same moment: sent twice, or by two senders whose labels are the same.
+_TWICE_AT_DISTRIBUTOR: Final = ("sample_duplicate_timestamp",)
+_TWICE_AT_INGESTER: Final = ("new-value-for-timestamp", "new_value_for_timestamp")
 _ITEM_FAMILIES: Final = (
     families.DISCARDED,
     families.DISCARDED_EXEMPLARS,
@@ -114,6 +114,8 @@ def _reasons() -> pl.DataFrame:
         for table, copied in (
             (_AT_DISTRIBUTOR, False),
             (_AT_INGESTER, True),
+            (dict.fromkeys(_TWICE_AT_DISTRIBUTOR, signals.DISCARDED_DUPLICATES), False),
+            (dict.fromkeys(_TWICE_AT_INGESTER, signals.DISCARDED_DUPLICATES), True),
             (dict.fromkeys(_BAD_AT_DISTRIBUTOR, signals.DISCARDED_QUALITY), False),
             (dict.fromkeys(_BAD_AT_INGESTER, signals.DISCARDED_QUALITY), True),
         )
@@ -187,7 +189,7 @@ def discards(current: Scrape, previous: Scrape | None) -> pl.DataFrame:
         found.filter(~pl.col("copied")).select(*key, "value"),
     ]
     kind = (
-        pl.when(pl.col("signal") == signals.DISCARDED_QUALITY)
+        pl.when(pl.col("signal").is_in([signals.DISCARDED_DUPLICATES, signals.DISCARDED_QUALITY]))
         .then(pl.lit("quality"))
         .when(pl.col("signal") == signals.DISCARDED_OTHER)
         .then(pl.lit("other"))

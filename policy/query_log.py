@@ -18,7 +18,7 @@ from typing import Final
 import polars as pl
 
 from policy.frames import SAMPLES, UTC_TIME
-from policy.signals import QUERY_LENGTH
+from policy.signals import QUERY_LENGTH, QUERY_REACH
 
 # The limits that a line tells the usage of, and the fields that tell it, the first that is there.
 FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
@@ -28,11 +28,20 @@ FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
     "max_total_query_length": ("length",),  # of which the limit is a text, such as 12h
 }
 _LENGTH: Final = "max_total_query_length"
+# How far back a query reaches; no limit of Mimir's is on it.
+_REACH: Final = "reach"
+_REACH_FIELD: Final = "time_since_min_time"
 QUANTILES: Final = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
 
-# Usage per query: tenant, at (null where the line has no time), and one column per limit.
+# Usage per query: tenant, at (null where the line has no time), one column per limit, and how many
+# seconds it reaches back.
 QUERIES: Final = pl.Schema(
-    {"tenant": pl.String(), "at": UTC_TIME, **dict.fromkeys(FIELDS, pl.Float64())}
+    {
+        "tenant": pl.String(),
+        "at": UTC_TIME,
+        **dict.fromkeys(FIELDS, pl.Float64()),
+        _REACH: pl.Float64(),
+    }
 )
 # Queries counted by how much they used: `bucket` is the logarithm of the usage, null for nothing.
 COUNTS: Final = pl.Schema(
@@ -137,13 +146,19 @@ def peaks(queries: pl.DataFrame) -> pl.DataFrame:
 
     The largest, not a quantile: a limit below it refuses a query that was answered. Of a query
     without a time there is no sample. A length is the signal QUERY_LENGTH: the limit on it is a
-    duration, which is no number and so has no demand in its own unit.
+    duration, which is no number and so has no demand in its own unit. How far back a query
+    reaches is the signal QUERY_REACH.
     """
     return newest_peaks(
         queries.drop_nulls("at")
-        .unpivot(list(FIELDS), index=["tenant", "at"], variable_name="signal", value_name="value")
+        .unpivot(
+            [*FIELDS, _REACH], index=["tenant", "at"], variable_name="signal", value_name="value"
+        )
         .drop_nulls("value")
-        .with_columns(pl.col("signal").replace(_LENGTH, QUERY_LENGTH), coverage=pl.lit(1.0))
+        .with_columns(
+            pl.col("signal").replace({_LENGTH: QUERY_LENGTH, _REACH: QUERY_REACH}),
+            coverage=pl.lit(1.0),
+        )
     )
 
 
@@ -166,6 +181,7 @@ def _fields(read: Callable[[str], pl.Expr]) -> list[pl.Expr]:
         at.str.to_datetime(format="%+", time_unit="us", time_zone="UTC", strict=False).alias("at"),
         *(_count(text).alias(limit) for limit, text in figures.items()),
         _seconds(length).alias(_LENGTH),
+        _seconds(read(_REACH_FIELD)).alias(_REACH),
     ]
 
 

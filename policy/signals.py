@@ -36,7 +36,10 @@ BUCKETS_PER_NATIVE_HISTOGRAM: Final = "buckets_per_native_histogram"  # mean of 
 
 QUERIES: Final = "queries_per_second"  # queries/s that came to the query-frontends
 QUERY_SECONDS: Final = "query_seconds_per_second"  # querier-seconds/s, sharded parts added up
-QUERY_LENGTH: Final = "query_length_seconds"  # s, of the query that looked back the furthest
+QUERY_LENGTH: Final = (
+    "query_length_seconds"  # s, from the first sample that a query asks for to the last
+)
+QUERY_REACH: Final = "query_reach_seconds"  # s, from the first sample that a query asks for to now
 FETCHED_SERIES: Final = "fetched_series_per_second"  # series/s, all queries together
 FETCHED_CHUNKS: Final = "fetched_chunks_per_second"  # chunks/s, all queries together
 FETCHED_CHUNK_BYTES: Final = "fetched_chunk_bytes_per_second"  # bytes/s, all queries together
@@ -64,6 +67,7 @@ DISCARDED_METRIC_METADATA: Final = "discarded_metric_metadata_limit_per_second" 
 DISCARDED_QUERIES: Final = "discarded_queries_per_second"  # queries/s: the tenant's queue was full
 DISCARDED_ALERTS: Final = "discarded_alerts_per_second"  # alerts/s: a limit on alerts bit
 DISCARDED_NOTIFICATIONS: Final = "discarded_notifications_per_second"  # notifications/s
+DISCARDED_DUPLICATES: Final = "discarded_duplicates_per_second"  # samples/s another sent already
 DISCARDED_QUALITY: Final = "discarded_quality_per_second"  # items/s of bad data: raises nothing
 DISCARDED_OTHER: Final = "discarded_other_per_second"  # items/s, reason unknown: raises nothing
 BLASTING: Final = "blasting"  # 1 while the demand is a blast: no evidence of what is needed
@@ -102,6 +106,7 @@ PRESSURE_ON: Final = {
 # Every signal of discards, whatever they say.
 DISCARD_SIGNALS: Final = (
     *dict.fromkeys(PRESSURE_ON.values()),
+    DISCARDED_DUPLICATES,
     DISCARDED_QUALITY,
     DISCARDED_OTHER,
 )

@@ -61,6 +61,7 @@ DELETE_BILLS: Final = 'delete from bills where "at" < ?'
 DELETE_IMPORTED: Final = 'delete from usage_imported where "at" < ?'
 DELETE_BACKFILLS: Final = "delete from backfills where until < ?"
 DELETE_COST_ALERTS: Final = "delete from cost_alerts where over_at < ?"
+DELETE_FOLLOWED: Final = "delete from savings_followed where since < ?"
 DELETE_RUNS: Final = "delete from runs where started_at < ?"
 DELETE_RESOURCES: Final = 'delete from resources where "at" < ?'
 DELETE_CREEP_DAYS: Final = 'delete from creep_days where "at" < ?'
@@ -120,6 +121,7 @@ def apply_retention(
         "usage_imported": (DELETE_IMPORTED, now - retention.costs),
         "backfills": (DELETE_BACKFILLS, now - retention.costs),
         "cost_alerts": (DELETE_COST_ALERTS, now - retention.costs),
+        "savings_followed": (DELETE_FOLLOWED, now - retention.costs),
         "runs": (DELETE_RUNS, now - retention.runs),
         "resources": (DELETE_RESOURCES, now - retention.resources),
         "creep_days": (DELETE_CREEP_DAYS, now - retention.creep_days),

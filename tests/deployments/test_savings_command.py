@@ -12,14 +12,37 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from deployments.cli import app
-from policy.cost.savings import SAVINGS
+from policy.cost.realised import FOLLOWED
+from policy.cost.recommendation import SAVINGS
 from storage.database import Database
-from storage.savings import replace_savings
+from storage.savings import note_followed, replace_savings
 
 NOW = datetime(2026, 11, 20, 9, 6, tzinfo=UTC)
 ROWS = [
-    ("churn", "beta", None, None, None, 0, "its series are replaced", "mlo cardinality beta"),
-    ("unused quota", "acme", "ingestion_rate", "1234.5", 0, 0, "far above", "overrides: {}"),
+    (
+        "churn",
+        "beta",
+        None,
+        None,
+        None,
+        0,
+        "its series are replaced",
+        "mlo cardinality beta",
+        4.0,
+        3.0,
+    ),
+    (
+        "unused quota",
+        "acme",
+        "ingestion_rate",
+        "1234.5",
+        0,
+        0,
+        "far above",
+        "overrides: {}",
+        9.0,
+        1.0,
+    ),
 ]
 
 
@@ -61,6 +84,29 @@ def test_each_is_told_with_its_three_figures_and_what_to_do(history: str) -> Non
     assert second.endswith("mlo cardinality beta")
     assert "2 recommendations, in EUR a month" in told.stderr
     assert [row["tenant"] for row in data] == ["acme", "beta"]
+
+
+def test_what_was_followed_is_told_with_what_it_saved(history: str) -> None:
+    rows = [
+        ("unused quota", "acme", "ingestion_rate", 50_000.0, 5_000.0, Decimal(90)),
+        ("churn", "beta", None, 5.0, None, Decimal(0)),
+    ]
+    with Database.open(history, clock=lambda: NOW) as database:
+        followed = pl.DataFrame(rows, schema=FOLLOWED, orient="row")
+        note_followed(database, followed, currency="EUR", at=NOW)
+
+    told = run("--realised")
+    _, first, second = told.stdout.splitlines()
+
+    assert first.split()[4:] == ["acme", "ingestion_rate", "50,000", "5,000", "90.00", "0.0000"]
+    assert second.split()[3:] == ["beta", "5", "-", "0.0000", "unknown"]
+
+
+def test_where_nothing_was_followed_it_says_so() -> None:
+    told = run("--realised")
+
+    assert told.stdout == ""
+    assert "nobody has followed" in told.stderr
 
 
 def test_without_any_it_says_so() -> None:

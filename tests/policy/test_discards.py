@@ -111,7 +111,6 @@ def test_active_series_and_series_in_memory_are_refused_apart() -> None:
     [
         "sample-out-of-order",
         "sample_out_of_order",
-        "new-value-for-timestamp",
         "too_far_in_future",
         "greater_than_max_sample_age",
         "missing_metric_name",
@@ -123,6 +122,14 @@ def test_bad_data_is_never_pressure(reason: str) -> None:
 
     assert told(current, previous) == {signals.DISCARDED_QUALITY: 150 / SECONDS}
     assert signals.DISCARDED_QUALITY not in signals.PRESSURE_ON.values()
+
+
+@pytest.mark.parametrize("reason", ["new-value-for-timestamp", "sample_duplicate_timestamp"])
+def test_what_was_sent_twice_is_told_apart_and_is_no_pressure(reason: str) -> None:
+    current, previous = refused((SAMPLES, reason, 150))
+
+    assert told(current, previous) == {signals.DISCARDED_DUPLICATES: 150 / SECONDS}
+    assert signals.DISCARDED_DUPLICATES not in signals.PRESSURE_ON.values()
 
 
 def test_an_unknown_reason_is_told_by_its_name_and_never_pressure() -> None:

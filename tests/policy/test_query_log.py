@@ -22,17 +22,17 @@ LOGFMT = (
     'msg="query stats" component=query-frontend user_agent="x fetched_series_count=99" '
     "response_time=12.5ms fetched_series_count=40 fetched_chunk_bytes=1000 "
     'fetched_chunks_count=80 param_query="up{a=\\" user=evil fetched_series_count=7\\"}" '
-    "length=1h30m0.5s status=success"
+    "length=1h30m0.5s time_since_min_time=36h0m0s status=success"
 )
 JSON = (
     '{"ts":"2026-11-23T13:00:01.5+01:00","user":"acme","msg":"query stats",'
     '"fetched_series_count":40,"fetched_chunk_bytes":"1000","fetched_chunks_count":80,'
-    '"length":"1h30m0.5s","param_query":"up{a=\\"fetched_series_count\\":7}"}'
+    '"length":"1h30m0.5s","time_since_min_time":"36h0m0s","param_query":"up{a=\\"fetched_series_count\\":7}"}'
 )
 CORTEX = (
     "ts=2026-11-23T12:00:01.5Z org_id=acme "
     'msg="query stats" fetched_series_count=40 fetched_chunks_count=80 fetched_chunks_bytes=1000'
-    " length=1h30m0.5s"
+    " length=1h30m0.5s time_since_min_time=36h0m0s"
 )
 
 
@@ -43,7 +43,7 @@ def lines(*texts: str) -> pl.Series:
 def queries(*rows: tuple[str, datetime | None, float]) -> pl.DataFrame:
     """QUERIES of which only the series are known."""
     return pl.DataFrame(
-        [(tenant, at, series, None, None, None) for tenant, at, series in rows],
+        [(tenant, at, series, None, None, None, None) for tenant, at, series in rows],
         schema=QUERIES,
         orient="row",
     )
@@ -58,6 +58,7 @@ def test_every_spelling_tells_the_same_and_no_text_of_a_tenant_is_a_figure(line:
     at = datetime(2026, 11, 23, 12, 0, 1, 500_000, UTC)
     assert found.to_dicts() == [
         {"tenant": "acme", "at": at, SERIES: 40, CHUNKS: 80, BYTES: 1000, LENGTH: 5400.5}
+        | {"reach": 36 * 3600.0}
     ]
 
 
@@ -162,6 +163,7 @@ def test_a_demand_on_a_limit_is_a_number_in_the_limits_own_unit() -> None:
     recorded = dict(peaks(found).select("signal", "value").iter_rows())
 
     assert recorded[signals.QUERY_LENGTH] == 5400.5
-    demands = recorded.keys() - {signals.QUERY_LENGTH}
+    assert recorded[signals.QUERY_REACH] == 36 * 3600.0
+    demands = recorded.keys() - {signals.QUERY_LENGTH, signals.QUERY_REACH}
     assert demands
     assert all(limits()[name].is_number for name in demands)

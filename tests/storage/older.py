@@ -7,6 +7,7 @@ BEFORE_11 = """
     drop view v_incidents; drop view v_alert_deliveries; drop view v_alert_channels;
     drop table incidents; drop table deliveries; drop table threads; drop table channels;
     drop view v_alerts; drop table alerts;
+    drop view v_savings_realised; drop table savings_followed;
     drop view v_cost_team_hourly; drop table cost_teams;
     drop view v_savings; drop table savings; drop view v_budget_status; drop table budgets;
     drop view v_cost_alerts; drop table cost_alerts;

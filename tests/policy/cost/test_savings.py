@@ -12,9 +12,11 @@ import pytest
 from ruamel.yaml import YAML
 
 from policy.activity import STATES
+from policy.cost.advice import REACH, TWICE, Past
 from policy.cost.prices import price_book
 from policy.cost.pricing import Method, Terms
-from policy.cost.savings import CHURN, SAVINGS, Evidence, month_of, savings
+from policy.cost.recommendation import SAVINGS, month_of
+from policy.cost.savings import CHURN, Evidence, savings
 from policy.document import parse
 from policy.figures import TIMES
 from policy.settings import parse_settings
@@ -47,6 +49,9 @@ def found(
         standings=pl.DataFrame(standings, schema=STANDINGS),
         states=pl.DataFrame(list((states or {}).items()), schema=STATES, orient="row"),
         churn=pl.DataFrame(list(churn), schema=CHURN, orient="row"),
+        past=Past(twice=TWICE.to_frame(), reach=REACH.to_frame(), retention=None),
+        tiers=pl.DataFrame(schema={"tenant": pl.String(), "tier": pl.String()}),
+        limits_of_tiers={},
         floors=FLOORS if floors is None else floors,
         month_of={RATE: Decimal(2)} if prices is None else prices,
     )
