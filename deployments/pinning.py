@@ -26,6 +26,7 @@ from policy.tuned import bounds_of, catalogue_of
 from policy.versions import known_to
 from storage import reading
 from storage.client import running_server
+from storage.database import Database
 
 _MINUTE: Final = "%Y-%m-%d %H:%M UTC"
 
@@ -73,8 +74,14 @@ def ends_at(length: str | None, moment: str | None, *, now: datetime) -> datetim
     return end
 
 
-def pins_now(settings: Settings, *, layers: pl.DataFrame, now: datetime) -> pl.DataFrame:
-    """PINNED of these LAYERS.
+def pins_now(
+    settings: Settings,
+    *,
+    layers: pl.DataFrame,
+    now: datetime,
+    where: str | Database | None = None,
+) -> pl.DataFrame:
+    """PINNED of these LAYERS; `where` is the history, None: as the settings name it.
 
     Raises:
         StorageError: the history cannot be reached.
@@ -83,7 +90,7 @@ def pins_now(settings: Settings, *, layers: pl.DataFrame, now: datetime) -> pl.D
     if pins.is_empty():
         return pl.DataFrame(schema=PINNED)
     own = beneath(
-        reading.observed(settings.storage.url),
+        reading.observed(where or settings.storage.url),
         tenants=pins["tenant"],
         limits=pins["limit"].unique().sort().to_list(),
     )
@@ -101,19 +108,26 @@ def with_pin(layers: pl.DataFrame, word: Pin) -> pl.DataFrame:
     return pl.concat([layers.filter(~same), word.as_layer()])
 
 
-def refuse_unpublishable(word: Pin, *, layers: pl.DataFrame, settings: Settings) -> None:
+def refuse_unpublishable(
+    word: Pin,
+    *,
+    layers: pl.DataFrame,
+    settings: Settings,
+    where: str | Database | None = None,
+) -> None:
     """Refuse a pin with which the document could not be published any more.
 
     Args:
         word: the pin.
         layers: LAYERS without it.
         settings: for the bounds, the catalogue, and where Mimir is.
+        where: the history; None: as the settings name it.
 
     Raises:
         PinRefused: Mimir would refuse the document, or get it wrong.
         StorageError: the history cannot be reached.
     """
-    observed = reading.observed(settings.storage.url)
+    observed = reading.observed(where or settings.storage.url)
     catalogue = catalogue_of(settings.limits)
     its = pl.col("tenant") == word.tenant
 

@@ -14,6 +14,7 @@ from policy.settings import Settings
 from policy.tuned import bounds_of, catalogue_of
 from policy.versions import known_to
 from storage import reading
+from storage.database import Database
 
 
 def planned(
@@ -23,6 +24,7 @@ def planned(
     holds: pl.DataFrame,
     stands: pl.DataFrame,
     now: datetime,
+    where: str | Database | None = None,
 ) -> Plan:
     """The plan of this moment, against the version of Mimir where that matters.
 
@@ -32,11 +34,12 @@ def planned(
         holds: HOLDS.
         stands: LIMITS that are published now.
         now: aware UTC.
+        where: the history; None: as the settings name it.
 
     Raises:
         StorageError: the history cannot be reached.
     """
-    observed = reading.observed(settings.storage.url)
+    observed = reading.observed(where or settings.storage.url)
     catalogue = catalogue_of(settings.limits)
 
     def against(version: str | None) -> Plan:

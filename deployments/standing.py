@@ -13,18 +13,23 @@ from policy.errors import ConfigError
 from policy.frames import LIMITS, empty
 from policy.settings import Settings
 from storage import reading
+from storage.database import Database
 from tasks.sinks import PROD, build_sink
 
 
-def standing_limits(settings: Settings) -> pl.DataFrame:
+def standing_limits(settings: Settings, *, where: str | Database | None = None) -> pl.DataFrame:
     """The LIMITS of the document that we published last; empty where there is none.
+
+    Args:
+        settings: where it is published.
+        where: the history; None: as the settings name it.
 
     Raises:
         ConfigError: the sink cannot be read, or holds what is not ours.
         StorageError: the history cannot be reached.
     """
     if settings.mode != PROD or settings.synthetic.enabled:
-        return _parsed(reading.last_document(settings.storage.url), where="the history")
+        return _parsed(reading.last_document(where or settings.storage.url), where="the history")
     sink = build_sink(settings)
     if sink is None:
         return empty(LIMITS)

@@ -24,8 +24,8 @@ from prometheus_client import CollectorRegistry
 
 from deployments.api.access import Access
 from deployments.api.alerting import alerting_routes
-from deployments.api.breakers import breaker_routes
 from deployments.api.desk import Desk
+from deployments.api.routes import api_routes
 from deployments.children import Child, end_children, watch
 from deployments.console import quieten_prefect, set_up_logging
 from deployments.document import DOCUMENT_PATH, ServedDocument
@@ -177,7 +177,7 @@ class Up:
             protect_interval=lambda: source.current().protect_interval,
             clock=self.clock,
             document=ServedDocument(settings.publish.file.path) if served else None,
-            api=breaker_routes(desk, access=access),
+            api=api_routes(desk, access=access, vitals=self.vitals),
             debug=alerting_routes(desk, access=access),
         )
         endpoint = Endpoint(app, host=settings.server.host, port=settings.server.port)

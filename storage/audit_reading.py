@@ -11,6 +11,7 @@ import polars as pl
 from policy.audit import Category
 from storage.audit import AUDIT
 from storage.client import query
+from storage.database import Database, read_frame
 from storage.literals import literal
 
 ENTRIES: Final = """
@@ -40,11 +41,11 @@ class Asked:
     newest: int | None = None
 
 
-def entries(url: str, asked: Asked) -> pl.DataFrame:
+def entries(where: str | Database, asked: Asked) -> pl.DataFrame:
     """What matches (AUDIT), newest first.
 
     Args:
-        url: `storage.url`: the path of the file, or `quack:host:port`.
+        where: as in `storage.reading`.
         asked: which entries.
 
     Raises:
@@ -62,7 +63,8 @@ def entries(url: str, asked: Asked) -> pl.DataFrame:
     if asked.failed:
         which.append("not success")
     most = "" if asked.newest is None else f"limit {asked.newest}"
-    found = query(url, ENTRIES.format(which=" and ".join(which) or "true", most=most))
+    sql = ENTRIES.format(which=" and ".join(which) or "true", most=most)
+    found = read_frame(where, sql) if isinstance(where, Database) else query(where, sql)
     return found.select(AUDIT.names()).cast(AUDIT)
 
 

@@ -134,88 +134,89 @@ PUBLISHED: Final = """
 """
 
 
-def layers(url: str) -> pl.DataFrame:
+def layers(where: str | Database) -> pl.DataFrame:
     """What every layer says (LAYERS), also what has expired since.
 
     Args:
-        url: `storage.url`: the path of the file, or `quack:host:port`.
+        where: `storage.url`: the path of the file, or `quack:host:port`; in the process that owns
+            the history, its database.
 
     Raises:
         StorageError: the history cannot be reached, or there is none yet.
     """
-    return _read(url, LAYERS_NOW, schema=LAYERS)
+    return _read(where, LAYERS_NOW, schema=LAYERS)
 
 
-def observed(url: str) -> pl.DataFrame:
+def observed(where: str | Database) -> pl.DataFrame:
     """The operator's own limits (LIMITS), the cluster's defaults under the tenant ''.
 
     Raises:
         StorageError: see `layers`.
     """
-    return _read(url, OBSERVED_LIMITS, schema=LIMITS)
+    return _read(where, OBSERVED_LIMITS, schema=LIMITS)
 
 
-def newest_decisions(url: str) -> pl.DataFrame:
+def newest_decisions(where: str | Database) -> pl.DataFrame:
     """The newest decision on each tenant and limit, of whichever flow (STORED_DECISIONS).
 
     Raises:
         StorageError: see `layers`.
     """
-    return _read(url, NEWEST_DECISIONS, schema=STORED_DECISIONS)
+    return _read(where, NEWEST_DECISIONS, schema=STORED_DECISIONS)
 
 
-def standings(url: str) -> pl.DataFrame:
+def standings(where: str | Database) -> pl.DataFrame:
     """How each limit stood at the newest run of `optimize` (STANDINGS).
 
     Raises:
         StorageError: see `layers`.
     """
-    return _read(url, READ_STANDINGS, schema=STANDINGS)
+    return _read(where, READ_STANDINGS, schema=STANDINGS)
 
 
-def revisions(url: str) -> pl.DataFrame:
+def revisions(where: str | Database) -> pl.DataFrame:
     """What was published, the newest first (REVISIONS).
 
     Raises:
         StorageError: see `layers`.
     """
-    return _read(url, ALL_REVISIONS, schema=REVISIONS)
+    return _read(where, ALL_REVISIONS, schema=REVISIONS)
 
 
-def published_changes(url: str) -> pl.DataFrame:
+def published_changes(where: str | Database) -> pl.DataFrame:
     """What each publication changed, the newest first (PUBLISHED_CHANGES).
 
     Raises:
         StorageError: see `layers`.
     """
-    return _read(url, ALL_CHANGES, schema=PUBLISHED_CHANGES)
+    return _read(where, ALL_CHANGES, schema=PUBLISHED_CHANGES)
 
 
-def demand(url: str) -> pl.DataFrame:
+def demand(where: str | Database) -> pl.DataFrame:
     """What every tenant asked for at last (DEMAND).
 
     Raises:
         StorageError: see `layers`.
     """
-    return _read(url, DEMAND_NOW, schema=DEMAND)
+    return _read(where, DEMAND_NOW, schema=DEMAND)
 
 
-def in_force(url: str) -> pl.DataFrame:
+def in_force(where: str | Database) -> pl.DataFrame:
     """The LIMITS of tenants of which anybody set one, ours over the operator's.
 
     Raises:
         StorageError: see `layers`.
     """
-    return _read(url, PUBLISHED, schema=LIMITS)
+    return _read(where, PUBLISHED, schema=LIMITS)
 
 
-def activity(url: str) -> pl.DataFrame:
+def activity(where: str | Database) -> pl.DataFrame:
     """When every tenant was seen and asked for something (ACTIVITY).
 
     Raises:
         StorageError: see `layers`.
     """
-    return _read(url, ACTIVITY_OF_TENANTS, schema=ACTIVITY)
+    return _read(where, ACTIVITY_OF_TENANTS, schema=ACTIVITY)
 
 
 def known_tenants(where: str | Database) -> list[str]:
@@ -227,32 +228,32 @@ def known_tenants(where: str | Database) -> list[str]:
     return _asked(where, TENANTS_KNOWN).get_column("tenant").to_list()
 
 
-def simulated(url: str) -> bool:
+def simulated(where: str | Database) -> bool:
     """Whether the tenants of this history are made up.
 
     Raises:
         StorageError: see `layers`.
     """
-    found = query(url, SIMULATED)
+    found = _asked(where, SIMULATED)
     return not found.is_empty() and bool(found.item())
 
 
-def holds(url: str) -> pl.DataFrame:
+def holds(where: str | Database) -> pl.DataFrame:
     """Who is held at an earlier revision (HOLDS), also what has ended since.
 
     Raises:
         StorageError: see `layers`.
     """
-    return _read(url, HELD, schema=HOLDS)
+    return _read(where, HELD, schema=HOLDS)
 
 
-def kept_document(url: str, revision: int) -> KeptDocument | None:
+def kept_document(where: str | Database, revision: int) -> KeptDocument | None:
     """What a revision said, and what became of it; None where there is no such revision.
 
     Raises:
         StorageError: see `layers`.
     """
-    found = query(url, ONE_DOCUMENT.format(revision=int(revision)))
+    found = _asked(where, ONE_DOCUMENT.format(revision=int(revision)))
     if found.is_empty():
         return None
     number, outcome, detail, document = found.row(0)
@@ -268,13 +269,13 @@ def breakers(where: str | Database) -> pl.DataFrame:
     return _read(where, READ_BREAKERS, schema=BREAKERS)
 
 
-def breaker_metrics(url: str) -> pl.DataFrame:
+def breaker_metrics(where: str | Database) -> pl.DataFrame:
     """The metrics that were told of tenants whose breaker is not closed (TOP_METRICS).
 
     Raises:
         StorageError: see `layers`.
     """
-    return _read(url, READ_METRICS, schema=TOP_METRICS)
+    return _read(where, READ_METRICS, schema=TOP_METRICS)
 
 
 def breakers_off(where: str | Database) -> pl.DataFrame:
@@ -286,33 +287,33 @@ def breakers_off(where: str | Database) -> pl.DataFrame:
     return _read(where, READ_SWITCHED_OFF, schema=SWITCHED_OFF)
 
 
-def pause(url: str) -> str | None:
+def pause(where: str | Database) -> str | None:
     """Why nothing is published now; None where nobody paused.
 
     Raises:
         StorageError: see `layers`.
     """
-    found = _asked(url, PAUSE)
+    found = _asked(where, PAUSE)
     return None if found.is_empty() else words_of_pause(*found.row(0))
 
 
-def emergency(url: str) -> str | None:
+def emergency(where: str | Database) -> str | None:
     """Where the emergency stands, as JSON; None where nothing is watched.
 
     Raises:
         StorageError: see `layers`.
     """
-    found = query(url, READ_EMERGENCY)
+    found = _asked(where, READ_EMERGENCY)
     return None if found.is_empty() else str(found.item())
 
 
-def last_document(url: str) -> bytes | None:
+def last_document(where: str | Database) -> bytes | None:
     """The document that was written last and not taken back; None when none was.
 
     Raises:
         StorageError: see `layers`.
     """
-    found = query(url, LAST_DOCUMENT)
+    found = _asked(where, LAST_DOCUMENT)
     return None if found.is_empty() else str(found.item()).encode()
 
 

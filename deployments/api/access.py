@@ -50,6 +50,21 @@ class Access:
         if not _is_loopback(_hostname(host)):
             raise HTTPException(status.HTTP_403_FORBIDDEN, f"{host} is no name of this machine")
 
+    def ask(self, authorization: AuthorizationHeader = None) -> None:
+        """Let the request ask in SQL, which always needs a token: a question may be a large one.
+
+        Raises:
+            HTTPException: 401 without a token, 403 where there is none.
+        """
+        server = self.server()
+        tokens = [token for token in (server.viewer_token, server.operator_token) if token]
+        if not tokens:
+            raise HTTPException(
+                status.HTTP_403_FORBIDDEN, "set server.viewerToken to allow SQL over HTTP"
+            )
+        if not any(_is(authorization, token) for token in tokens):
+            raise _unauthorized()
+
     def act(self, authorization: AuthorizationHeader = None) -> None:
         """Let the request change something.
 

@@ -7,7 +7,6 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Annotated
 
-import polars as pl
 import typer
 from rich.console import Console
 from rich.padding import Padding
@@ -15,18 +14,12 @@ from rich.table import Table
 from rich.text import Text
 
 from deployments.commands.options import ConfigOption, OutputOption, settings_of
+from deployments.fleet import explained
 from deployments.output import Format, show, show_data
 from deployments.plain import plain
 from deployments.unknown import refuse_unknown
-from policy.effective import beneath
 from policy.explain import Explanation, Story, lines
-from policy.explain import explain as explanation_of
 from policy.figures import figure
-from policy.frames import DECISIONS
-from policy.holds import EVERYONE
-from policy.settings import Settings
-from policy.stack import stack
-from policy.tuned import bounds_of
 from storage import reading
 
 Subject = Annotated[str, typer.Argument(metavar="TENANT", help="The tenant's id.")]
@@ -43,8 +36,9 @@ def explain(
     """
     settings = settings_of(config)
     refuse_unknown(tenant, known=reading.known_tenants(settings.storage.url))
-    voices, decisions = _known(tenant, settings=settings)
-    told = explanation_of(tenant, stack=voices, decisions=decisions)
+    told, voices = explained(
+        tenant, settings=settings, where=settings.storage.url, now=datetime.now(UTC)
+    )
     match output:
         case Format.JSON | Format.YAML:
             show_data(plain(asdict(told)), form=output)
@@ -71,24 +65,6 @@ def show_explanation(told: Explanation, *, console: Console) -> None:
             console.print(Padding(Text(f"newest decision: {decision}"), (0, 0, 0, 4)))
         if story.steps:
             console.print(Padding(_steps(story), (0, 0, 0, 6)))
-
-
-def _known(tenant: str, *, settings: Settings) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """The STACK of the tenant, and its newest DECISIONS."""
-    url = settings.storage.url
-    its = pl.col("tenant") == tenant
-    layers = reading.layers(url).filter(its)
-    decisions = reading.newest_decisions(url).filter(its).select(DECISIONS.names())
-    limits = pl.concat([layers["limit"], decisions["limit"]]).unique().sort().to_list()
-    voices = stack(
-        tenant,
-        layers=layers,
-        beneath=beneath(reading.observed(url), tenants=[tenant], limits=limits),
-        bounds=bounds_of(settings.limits),
-        now=datetime.now(UTC),
-        holds=reading.holds(url).filter(pl.col("tenant").is_in([tenant, EVERYONE])),
-    )
-    return voices, decisions
 
 
 def _voices(story: Story) -> Table:

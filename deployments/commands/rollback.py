@@ -11,17 +11,12 @@ import typer
 from deployments.commands.diff import COLUMNS as CHANGES
 from deployments.commands.options import ConfigOption, OutputOption, say, settings_of
 from deployments.commands.pins import ByOption, ForOption, ReasonOption, UntilOption, WhyOption
-from deployments.holding import refuse_stranger, said_by
+from deployments.holding import held_plan, of_everyone, refuse_stranger, said_by
 from deployments.output import Column, Format, show
 from deployments.pinning import ending, ends_at, forecast, login_name
-from deployments.planning import planned
-from deployments.standing import standing_limits
-from policy.document import parse
 from policy.errors import ConfigError
-from policy.holds import EVERYONE, HOLDS, Hold, in_force, with_hold
+from policy.holds import EVERYONE, HOLDS, Hold, in_force
 from policy.pinnable import spoken
-from policy.plan import Plan
-from policy.settings import Settings
 from storage import holds as stored
 from storage import reading
 
@@ -76,7 +71,7 @@ def rollback(  # noqa: PLR0913, PLR0917 - the options of a command line
         until=ends_at(length, until, now=now),
     )
     refuse_stranger(word.tenant, said=said, known=reading.known_tenants(url))
-    pending = _pending(settings, word=word, said=said)
+    pending = held_plan(settings, word=word, said=said, where=url)
     show(pending.changes, form=output, columns=CHANGES)
     if preview:
         say("a preview: nothing is held")
@@ -103,7 +98,7 @@ def release(
     stored.release(
         url,
         tenant=whose,
-        everyone=_of_everyone(url, found),
+        everyone=of_everyone(url, found),
         by=spoken(login_name() if by is None else by, of="--by"),
         reason=None if reason is None else spoken(reason, of="the reason"),
         at=now,
@@ -125,33 +120,6 @@ def holds(config: ConfigOption = None, output: OutputOption = Format.TABLE) -> N
     everyone = pl.col("tenant") == EVERYONE
     named = found.with_columns(whose=pl.when(everyone).then(pl.lit("everyone")).otherwise("tenant"))
     show(named.select("whose", *HOLDS.names()), form=output, columns=COLUMNS)
-
-
-def _pending(settings: Settings, *, word: Hold, said: pl.DataFrame) -> Plan:
-    """What would be published with the hold.
-
-    Raises:
-        ConfigError: with it nothing could be published any more.
-    """
-    url, stands, now = settings.storage.url, standing_limits(settings), word.since
-    layers, holds = reading.layers(url), reading.holds(url)
-    before = planned(settings, layers=layers, holds=holds, stands=stands, now=now).problems
-    layers, holds = with_hold(layers, holds, word=word, said=said)
-    found = planned(settings, layers=layers, holds=holds, stands=stands, now=now)
-    if added := [problem for problem in found.problems if problem not in before]:
-        raise ConfigError(
-            f"with revision {word.revision} nothing could be published any more: {added[0]}"
-        )
-    return found
-
-
-def _of_everyone(url: str, found: pl.DataFrame) -> tuple[Hold, pl.DataFrame] | None:
-    rows = found.filter(pl.col("tenant") == EVERYONE)
-    if rows.is_empty():
-        return None
-    word = Hold(**rows.row(0, named=True))
-    kept = reading.kept_document(url, word.revision)
-    return None if kept is None else (word, parse(kept.document))
 
 
 def _whose(tenant: str) -> str:
