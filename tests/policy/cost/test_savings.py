@@ -17,6 +17,7 @@ from policy.cost.prices import price_book
 from policy.cost.pricing import Method, Terms
 from policy.cost.recommendation import SAVINGS, month_of
 from policy.cost.savings import CHURN, Evidence, savings
+from policy.cost.tiering import MOVES, PEAKS
 from policy.document import parse
 from policy.figures import TIMES
 from policy.settings import parse_settings
@@ -50,8 +51,9 @@ def found(
         states=pl.DataFrame(list((states or {}).items()), schema=STATES, orient="row"),
         churn=pl.DataFrame(list(churn), schema=CHURN, orient="row"),
         past=Past(twice=TWICE.to_frame(), reach=REACH.to_frame(), retention=None),
-        tiers=pl.DataFrame(schema={"tenant": pl.String(), "tier": pl.String()}),
-        limits_of_tiers={},
+        members=pl.DataFrame(schema={"tenant": pl.String(), "tier": pl.String()}),
+        moves=MOVES.to_frame(),
+        peaks=PEAKS.to_frame(),
         floors=FLOORS if floors is None else floors,
         month_of={RATE: Decimal(2)} if prices is None else prices,
     )
