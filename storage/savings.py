@@ -52,21 +52,21 @@ READ_CHURN: Final = f"""
 # Hours in which none was refused have no row, so all are weighed by what was measured of samples.
 READ_TWICE: Final = f"""
     select
-        tenant,
-        coalesce(sum(mean * measured) filter (signal = '{DISCARDED_DUPLICATES}'), 0) / looked
-            as refused,
-        sum(mean * measured) filter (signal = '{SAMPLES_RECEIVED}') / looked as received,
-        coalesce(sum(mean * measured) filter (signal = '{DEDUPLICATED}'), 0) / looked as dropped
+        tenant, coalesce(refused, 0) / measured as refused, received / measured as received,
+        coalesce(dropped, 0) / measured as dropped
     from (
-        select *, coalesce(points, 12) as measured,
-            sum(measured) filter (signal = '{SAMPLES_RECEIVED}')
-                over (partition by tenant) as looked
-        from peaks_hourly
+        select
+            tenant,
+            sum(mean * buckets) filter (signal = '{DISCARDED_DUPLICATES}') as refused,
+            sum(mean * buckets) filter (signal = '{SAMPLES_RECEIVED}') as received,
+            sum(mean * buckets) filter (signal = '{DEDUPLICATED}') as dropped,
+            sum(buckets) filter (signal = '{SAMPLES_RECEIVED}') as measured
+        from (select *, coalesce(points, 12) as buckets from peaks_hourly)
         where "at" >= $since
             and signal in ('{DISCARDED_DUPLICATES}', '{SAMPLES_RECEIVED}', '{DEDUPLICATED}')
+        group by tenant
     )
-    where looked > 0
-    group by tenant, looked
+    where measured > 0
     order by tenant
 """  # noqa: S608 - names of our own
 READ_REACH: Final = f"""
@@ -104,7 +104,9 @@ READ_DAYS: Final = f"""
     with moments as (
         select distinct tenant, since, date_trunc('hour', since) as hour
         from savings_followed
-        where over_at is null and since > $now::timestamptz - interval {2 * COMPARED_DAYS} day
+        where over_at is null and spend is null
+            and since between $now::timestamptz - interval {2 * COMPARED_DAYS} day
+                and $now::timestamptz - interval {COMPARED_DAYS} day
     )
     select
         tenant, since,
@@ -201,7 +203,7 @@ def set_spend(database: Database, spend: pl.DataFrame) -> None:
 
 
 def days_of_followed(database: Database, *, now: datetime) -> pl.DataFrame:
-    """DAYS_OF_USAGE around what was followed in the last two weeks."""
+    """DAYS_OF_USAGE around what was followed one to two weeks ago, and is not told yet."""
     return read_frame(database, READ_DAYS, {"now": now}, schema=DAYS_OF_USAGE)
 
 

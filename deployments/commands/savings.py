@@ -19,7 +19,6 @@ COLUMNS: Final = (
     Column(name="limit", heading="limit", missing=""),
     Column(name="exposure", heading="exposure cut"),
     Column(name="avoided", heading="avoided"),
-    Column(name="realised", heading="realised"),
     Column(name="because", heading="why", wraps=True),
     Column(name="command", heading="do", wraps=True),
 )
@@ -56,7 +55,7 @@ def savings(
         _followed(url, form=output)
         return
     found = read_savings(url)
-    show(found, form=output, columns=COLUMNS, table=_told(found, "exposure", "avoided", "realised"))
+    show(found, form=output, columns=COLUMNS, table=_told(found, "exposure", "avoided"))
     if found.is_empty():
         say("nothing is recommended, or the flow `cost` has not run yet")
     else:
