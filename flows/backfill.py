@@ -16,6 +16,7 @@ from flows.auditing import allowed
 from flows.backfill_outcome import Outcome, outcome_of
 from flows.backfill_words import backfill_report, day_line, outcome_lines
 from flows.backfilling import Progress, fill
+from flows.run_names import run_name
 from flows.runtime import Run, Runtime, current
 from policy.cost.backfill import asked_range, days_of, refuse_other_steps
 from policy.cost.periods import Period
@@ -68,6 +69,7 @@ async def backfill(
             backfill_report(outcome, zone=zone),
             key="backfill",
             description="What came from a past that we did not measure, and what is missing.",
+            name=run_name("backfill", run.summary),
         )
 
 

@@ -10,6 +10,7 @@ from typing import Final
 
 from prefect import flow
 
+from flows.run_names import run_name
 from flows.runtime import current
 from policy.backtest import Result, Verdict, gate
 from policy.backtest_policy import digest
@@ -57,6 +58,7 @@ async def backtest(since: str = "60d") -> None:
             report(found, verdict=verdict, number=number),
             key="backtest",
             description="What the settings would have come to on the stored past.",
+            name=run_name("backtest", run.summary),
         )
 
 

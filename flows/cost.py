@@ -14,6 +14,7 @@ from flows.budgets import forget_budgets, see_budgets
 from flows.cost_alerts import see_alerts
 from flows.cost_words import cost_report
 from flows.in_force import limits_of
+from flows.run_names import run_name
 from flows.runtime import Run, Runtime, current
 from flows.savings import forget_savings, see_savings
 from policy.cost.attribution import OVERFLOW, divided
@@ -68,6 +69,7 @@ async def cost() -> None:
             cost_report(day, settings=settings.cost_control, budgets=stands.status, savings=found),
             key="cost",
             description="What each tenant cost in the last 24 hours.",
+            name=run_name("cost", run.summary),
         )
 
 

@@ -15,6 +15,7 @@ from prefect import flow
 from flows.auditing import note
 from flows.deliver_words import deliver_report
 from flows.incidents import Belongs, go_further, take_in, tell_anew
+from flows.run_names import run_name
 from flows.runtime import Run, Runtime, current
 from policy.alerting.alert import Alert, Message, State
 from policy.alerting.incidents import Tells
@@ -82,6 +83,7 @@ async def deliver_once(runtime: Runtime, run: Run) -> None:
             deliver_report(after, waiting=waiting, taken=taken, escalated=further),
             key="deliver",
             description="Which alerts are on their way, and which channels work.",
+            name=run_name("deliver", run.summary),
         )
 
 

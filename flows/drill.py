@@ -8,6 +8,7 @@ from functools import partial
 
 from prefect import flow
 
+from flows.run_names import run_name
 from flows.runtime import current
 from policy.drill import Kind, Rehearsal
 from policy.drill_words import clock, figures_of
@@ -55,6 +56,7 @@ async def drill(
             report(found, tenant=tenant, factor=factor),
             key="drill",
             description="What protection would do in a blast.",
+            name=run_name("drill", run.summary),
         )
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from prefect import flow
 
 from flows.leaks import leaks_section, look_for_leaks
+from flows.run_names import run_name
 from flows.runtime import current
 from policy.sustained import sustained_for
 from storage.alerts import give_way
@@ -51,4 +52,5 @@ async def maintain() -> None:
             + leaks_section(leaks),
             key="maintain",
             description="What was rolled up and forgotten, and what creeps up.",
+            name=run_name("maintain", run.summary),
         )

@@ -9,6 +9,7 @@ from flows.auditing import keep_within
 from flows.deciding import decide
 from flows.in_force import operator_limits
 from flows.publishing import publish_layers, take_stock
+from flows.run_names import run_name
 from flows.runtime import Runtime, current, look
 from flows.words import optimize_lines, optimize_report, publication_lines
 from policy.document import parse
@@ -50,6 +51,7 @@ async def optimize() -> None:
             ),
             key="optimize",
             description="What was decided, and what was published.",
+            name=run_name("optimize", run.summary),
         )
         if runtime.database.path is not None:
             snapshot(runtime.database)

@@ -18,6 +18,7 @@ from flows.in_force import limits_loaded
 from flows.publishing import publish_layers, settle_newest
 from flows.resources import resources_now
 from flows.reverting import take_back
+from flows.run_names import run_name
 from flows.runtime import Run, Runtime, current, look
 from flows.top_metrics import metrics_section, name_metrics
 from flows.words import protect_report, publication_lines
@@ -102,6 +103,7 @@ async def protect_once(runtime: Runtime, run: Run) -> None:
         ),
         key="protect",
         description="What the newest look at Mimir saw and did.",
+        name=run_name("protect", run.summary),
     )
 
 

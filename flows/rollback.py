@@ -9,6 +9,7 @@ from prefect import flow
 
 from flows.planning import refuse_unpublishable
 from flows.publishing import publish_layers
+from flows.run_names import run_name
 from flows.runtime import Runtime, current
 from flows.words import publication_lines, rollback_report
 from policy.document import parse
@@ -62,6 +63,7 @@ async def rollback(
             rollback_report(word, publication=publication),
             key="rollback",
             description="What was published again, and is held.",
+            name=run_name("rollback", run.summary),
         )
 
 

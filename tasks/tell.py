@@ -13,6 +13,7 @@ from prefect.artifacts import (
     acreate_progress_artifact,
     aupdate_progress_artifact,
 )
+from prefect.client.orchestration import get_client
 from prefect.context import FlowRunContext
 
 from policy.figures import figure
@@ -22,16 +23,26 @@ ROWS_SHOWN: Final = 50
 _log = logging.getLogger(__name__)
 
 
-async def tell(markdown: str, *, key: str, description: str) -> None:
+async def tell(markdown: str, *, key: str, description: str, name: str | None = None) -> None:
     """Leave the text as the artifact of this run, under the key of its flow.
 
     No task of its own: the client tries again by itself, and all is done by now: a server that
     cannot keep the text must not make the run a failure.
+
+    Args:
+        markdown: the text.
+        key: of the artifact.
+        description: of the artifact.
+        name: what the run is called from now on; None: as it was.
     """
-    if FlowRunContext.get() is None:
+    context = FlowRunContext.get()
+    if context is None:
         return
     try:
         await acreate_markdown_artifact(markdown=markdown, key=key, description=description)
+        if name is not None and context.flow_run is not None:
+            async with get_client() as client:
+                await client.update_flow_run(context.flow_run.id, name=name)
     except Exception as exc:  # noqa: BLE001 - whatever it was, the next run tells again
         _log.warning("the report of %s was not kept: %s: %s", key, type(exc).__name__, exc)
 
