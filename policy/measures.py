@@ -117,6 +117,7 @@ MEASURES: Final = (
     METERED,
     RECEIVED,
     REQUESTS,
+    _rate({"sum": signals.DEDUPLICATED}, families.DEDUPED),
     _rate({"sum": signals.NATIVE_HISTOGRAM_BUCKETS}, families.BUCKETS_RECEIVED),
     _HISTOGRAM_SAMPLES,
     _rate(

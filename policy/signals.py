@@ -24,6 +24,7 @@ SAMPLES_RECEIVED: Final = "samples_received_per_second"  # samples/s that were a
 SAMPLES_PER_REQUEST: Final = (
     "samples_per_request"  # mean of the interval: a burst below refuses all
 )
+DEDUPLICATED: Final = "deduplicated_samples_per_second"  # samples/s of replicas not elected
 OUT_OF_ORDER: Final = "out_of_order_samples_per_second"  # samples/s, each copy counted once
 
 SERIES_CREATED_RATE: Final = "series_created_per_second"  # new series/s, each copy counted once

@@ -19,7 +19,6 @@ COLUMNS: Final = (
     Column(name="limit", heading="limit", missing=""),
     Column(name="exposure", heading="exposure cut"),
     Column(name="avoided", heading="avoided"),
-    Column(name="realised", heading="realised"),
     Column(name="because", heading="why", wraps=True),
     Column(name="command", heading="do", wraps=True),
 )
@@ -56,11 +55,13 @@ def savings(
         _followed(url, form=output)
         return
     found = read_savings(url)
-    show(found, form=output, columns=COLUMNS, table=_told(found, "exposure", "avoided", "realised"))
+    show(found, form=output, columns=COLUMNS, table=_told(found, "exposure", "avoided"))
     if found.is_empty():
         say("nothing is recommended, or the flow `cost` has not run yet")
     else:
         say(f"{found.height} recommendations, in {found['currency'][0]} a month")
+    if count := read_realised(url).height:
+        say(f"{count} were followed: mlo savings --realised")
 
 
 def _followed(url: str, *, form: Format) -> None:
@@ -69,12 +70,17 @@ def _followed(url: str, *, form: Format) -> None:
         pl.when(pl.col(name).is_not_null()).then(grouped(pl.col(name))).alias(name)
         for name in ("value", "reached")
     ]
-    table = _told(found, "exposure", "spend").with_columns(figures)
+    table = _told(found, "exposure", "spend").with_columns(
+        *figures, pl.col("since").dt.strftime("%Y-%m-%d")
+    )
     show(found, form=form, columns=FOLLOWED, table=table)
     if found.is_empty():
         say("nobody has followed a recommendation that stood")
     else:
-        say("what is saved is known once a week is priced")
+        say(
+            f"{found.height} were followed, in {found['currency'][0]} a month; "
+            "what is saved is known once seven whole days are priced"
+        )
 
 
 def _told(found: pl.DataFrame, *amounts: str) -> pl.DataFrame:

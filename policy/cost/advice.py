@@ -1,4 +1,4 @@
-"""What to save besides limits that nobody needs: samples sent twice, old blocks, other tiers."""
+"""What to save besides limits that nobody needs: samples sent twice, old blocks."""
 
 from __future__ import annotations
 
@@ -14,28 +14,40 @@ from policy.cost.budgets import MONEY
 from policy.cost.recommendation import (
     NOTHING,
     SAVINGS,
-    UNKNOWN,
+    measured,
     month_price,
     override,
-    quoted,
     recommendation,
 )
 from policy.figures import grouped
 from policy.signals import INGESTION_RATE
 
+DUPLICATES, SPARE, RETENTION = "duplicate samples", "spare replicas", "retention"
 SENT_TWICE: Final = 0.01
 """Of the samples that are let in, those that another sender had sent already."""
 LEAST_TWICE: Final = 10.0  # samples/s
+SPARE_SHARE: Final = 0.6
+"""Of what comes in, those that are dropped: half of a pair of replicas, two thirds of three."""
 LEAST_LOGGED_DAYS: Final = 30
 """Of which queries are known, before anybody may say how far back they reach."""
 REACH_MARGIN: Final = 1.5
 WORTH_IT: Final = 0.5
 """Of what is kept now, the most that a shorter retention may keep to be worth telling."""
+_KEEPS: Final = "compactor_blocks_retention_period"
+_NO_LIMIT: Final = pl.lit(None, dtype=pl.String)
 _DAY: Final = timedelta(days=1)
 _MONTH_DAYS: Final = 30
 
-# Means of the last week, samples/s; null where a signal was not measured.
-TWICE: Final = pl.Schema({"tenant": pl.String(), "refused": pl.Float64(), "received": pl.Float64()})
+# Means of the last week, samples/s: `refused` of what was `received`, because they were sent
+# already, and `dropped` before as those of a replica that is not elected.
+TWICE: Final = pl.Schema(
+    {
+        "tenant": pl.String(),
+        "refused": pl.Float64(),
+        "received": pl.Float64(),
+        "dropped": pl.Float64(),
+    }
+)
 # How far back the queries of a tenant reached on the days of which they are known, in seconds, and
 # what its blocks cost in the last 30 days; null where that is not known.
 REACH: Final = pl.Schema(
@@ -60,14 +72,13 @@ class Past:
 
 def duplicates(past: Past, *, month_of: Mapping[str, Decimal]) -> pl.DataFrame:
     """SAVINGS of samples that are sent twice and refused the second time, let in and paid for."""
-    share = pl.col("refused") / pl.col("received")
-    rows = past.twice.filter(share >= SENT_TWICE, pl.col("refused") >= LEAST_TWICE).with_columns(
-        limit=pl.lit(None, dtype=pl.String)
-    )
+    rows = past.twice.filter(
+        _refused_share() >= SENT_TWICE, pl.col("refused") >= LEAST_TWICE
+    ).with_columns(limit=_NO_LIMIT)
     price = month_price(pl.lit(INGESTION_RATE), month_of=month_of)
     return recommendation(
         rows,
-        kind="duplicate samples",
+        kind=DUPLICATES,
         exposure=NOTHING,
         avoided=(pl.col("refused").cast(MONEY) * price).cast(MONEY),
         because=pl.format(
@@ -76,8 +87,31 @@ def duplicates(past: Past, *, month_of: Mapping[str, Decimal]) -> pl.DataFrame:
             grouped(pl.col("refused")),
         ),
         command=override(pl.lit("accept_ha_samples"), pl.lit("true")),
-        value=pl.col("refused"),
-        target=pl.lit(0.0),
+        value=_refused_share(),
+        target=pl.lit(SENT_TWICE),
+    )
+
+
+def spare_replicas(past: Past) -> pl.DataFrame:
+    """SAVINGS of replicas beyond a pair: no list prices what is dropped before it is let in."""
+    rows = past.twice.filter(
+        _dropped_share() >= SPARE_SHARE, pl.col("dropped") >= LEAST_TWICE
+    ).with_columns(limit=_NO_LIMIT)
+    name = pl.col("tenant").str.replace_all("\\", "\\\\", literal=True)
+    escaped = name.str.replace_all('"', '\\"', literal=True)
+    question = "sum by (cluster) (rate(cortex_distributor_deduped_samples_total{user="
+    return recommendation(
+        rows,
+        kind=SPARE,
+        exposure=NOTHING,
+        because=pl.format(
+            "{} samples/s of replicas are dropped beside {} that are kept: more than two send",
+            grouped(pl.col("dropped")),
+            grouped(pl.col("received")),
+        ),
+        command=pl.concat_str(pl.lit(f'{question}"'), escaped, pl.lit('"}[1d]))')),
+        value=_dropped_share(),
+        target=pl.lit(SPARE_SHARE),
     )
 
 
@@ -90,12 +124,12 @@ def shorter_retention(past: Past) -> pl.DataFrame:
     days = pl.max_horizontal(months, pl.lit(1.0)) * _MONTH_DAYS
     rows = past.reach.filter(
         pl.col("days") >= LEAST_LOGGED_DAYS, days <= WORTH_IT * kept
-    ).with_columns(limit=pl.lit("compactor_blocks_retention_period"), to=days)
+    ).with_columns(limit=pl.lit(_KEEPS), to=days)
     rest = (1 - pl.col("to") / kept).cast(MONEY)
     month = Decimal("30.4375") / _MONTH_DAYS
     return recommendation(
         rows,
-        kind="retention",
+        kind=RETENTION,
         exposure=NOTHING,
         avoided=(pl.col("stored") * rest * pl.lit(month, dtype=MONEY)).cast(MONEY),
         because=pl.format(
@@ -110,78 +144,25 @@ def shorter_retention(past: Past) -> pl.DataFrame:
     )
 
 
-def other_tiers(
-    standings: pl.DataFrame,
-    *,
-    tiers: pl.DataFrame,
-    limits: Mapping[str, Mapping[str, float]],
-    month_of: Mapping[str, Decimal],
-) -> pl.DataFrame:
-    """SAVINGS of tenants whose needs a smaller tier holds, or only a larger one.
-
-    A tier holds a tenant when each of its limits is at least what is recommended for it. Where a
-    limit of a tier is not known of the tenant, nobody knows whether the tier holds it.
-
-    Args:
-        standings: STANDINGS.
-        tiers: columns tenant, tier.
-        limits: what each tier gives, by limit, by tier.
-        month_of: see `recommendation.month_of`.
-    """
-    given = pl.DataFrame(
+def advised_now(past: Past) -> pl.DataFrame:
+    """MEASURED: what is now of duplicates and retention."""
+    kept = None if past.retention is None else past.retention / _DAY
+    return pl.concat(
         [
-            {"fits": tier, "limit": limit, "gives": float(value)}
-            for tier, its in limits.items()
-            for limit, value in its.items()
-        ],
-        schema={"fits": pl.String(), "limit": pl.String(), "gives": pl.Float64()},
-    )
-    if given.is_empty() or tiers.is_empty():
-        return SAVINGS.to_frame()
-    needs = standings.select("tenant", "limit", "recommended")
-    priced = given.with_columns(month=month_price(pl.col("limit"), month_of=month_of))
-    sizes = (
-        tiers.drop_nulls("tier")
-        .join(priced, how="cross")
-        .join(needs, on=["tenant", "limit"], how="left")
-        .group_by("tenant", "tier", "fits")
-        .agg(
-            holds=(pl.col("recommended") <= pl.col("gives")).fill_null(value=False).all(),
-            known=pl.col("recommended").is_not_null().all(),
-            rate=pl.col("gives").filter(pl.col("limit") == INGESTION_RATE).first(),
-            worst=pl.when(pl.col("month").is_not_null().any()).then(
-                (pl.col("gives").cast(MONEY) * pl.col("month")).sum()
+            measured(DUPLICATES, past.twice.with_columns(limit=_NO_LIMIT, value=_refused_share())),
+            measured(SPARE, past.twice.with_columns(limit=_NO_LIMIT, value=_dropped_share())),
+            measured(
+                RETENTION,
+                past.reach.with_columns(limit=pl.lit(_KEEPS), value=pl.lit(kept, dtype=pl.Float64)),
             ),
-        )
+        ]
     )
-    return _moved(sizes)
 
 
-def _moved(sizes: pl.DataFrame) -> pl.DataFrame:
-    own = sizes.filter(pl.col("tier") == pl.col("fits"), "known").select(
-        "tenant", "holds", own_rate="rate", own_worst="worst"
-    )
-    smallest = (
-        sizes.filter("known", "holds")
-        .drop_nulls("rate")
-        .sort("rate", "fits")
-        .unique("tenant", keep="first", maintain_order=True)
-        .select("tenant", "tier", "fits", "rate", "worst")
-    )
-    rows = (
-        own.join(smallest, on="tenant")
-        .filter(pl.col("fits") != pl.col("tier"))
-        .filter((pl.col("rate") < pl.col("own_rate")) | ~pl.col("holds"))
-        .with_columns(limit=pl.lit(None, dtype=pl.String))
-    )
-    holds, opened = pl.col("holds"), pl.lit("tenantTierMapping: {")
-    return recommendation(
-        rows,
-        kind="other tier",
-        exposure=pl.when(holds).then(pl.col("own_worst") - pl.col("worst")).cast(MONEY),
-        avoided=pl.when(holds).then(NOTHING).otherwise(UNKNOWN),
-        because=pl.when(holds)
-        .then(pl.format("it is in the tier {}, and {} holds all that it needs", "tier", "fits"))
-        .otherwise(pl.format("it needs more than its tier {} gives; {} holds it", "tier", "fits")),
-        command=pl.concat_str(opened, quoted("tenant"), pl.lit(": "), quoted("fits"), pl.lit("}")),
-    )
+def _refused_share() -> pl.Expr:
+    return pl.when(pl.col("received") > 0).then(pl.col("refused") / pl.col("received"))
+
+
+def _dropped_share() -> pl.Expr:
+    came = pl.col("received") + pl.col("dropped")
+    return pl.when(came > 0).then(pl.col("dropped") / came)

@@ -18,15 +18,14 @@ from policy.cost.pricing import Terms
 from policy.cost.usage import HOURS_PER_MONTH, SECONDS_PER_HOUR
 from policy.signals import INGESTION_RATE, SERIES
 
-# One row per recommendation; amounts are of a month, in the currency of the prices. `limit` is null
-# where it is about no single one. `value` is what it is about as it is now, and `target` as it
-# should be: a limit, a rate, days; null where it is no one number. `command` is what to type, or
-# YAML to put into a runtime file or the settings.
+# What tells a recommendation from the others. `limit` is null where it is about no single one.
+KEYS: Final = ("kind", "tenant", "limit")
+# One row per recommendation; amounts are of a month, in the currency of the prices. `value` is what
+# it is about as it is now, and `target` as it should be: a limit, a share, days; null where it is
+# no one number. `command` is what to type, or YAML to put into a runtime file or the settings.
 SAVINGS: Final = pl.Schema(
     {
-        "kind": pl.String(),
-        "tenant": pl.String(),
-        "limit": pl.String(),
+        **dict.fromkeys(KEYS, pl.String()),
         "exposure": MONEY,
         "avoided": MONEY,
         "realised": MONEY,
@@ -36,6 +35,10 @@ SAVINGS: Final = pl.Schema(
         "target": pl.Float64(),
     }
 )
+# What is now of what recommendations are about, also where none stands; null where not measured.
+MEASURED: Final = pl.Schema({**dict.fromkeys(KEYS, pl.String()), "value": pl.Float64()})
+TOLD_OF_SPEND: Final = Decimal("0.05")
+TOLD_OF_EXPOSURE: Final = Decimal("0.10")
 NOTHING: Final = pl.lit(Decimal(0), dtype=MONEY)
 UNKNOWN: Final = pl.lit(None, dtype=MONEY)
 _GIVEN: Final = ("tenant", "limit")
@@ -74,6 +77,34 @@ def recommendation(rows: pl.DataFrame, *, kind: str, **columns: pl.Expr) -> pl.D
     }
     filled = {**plain, **columns, "kind": pl.lit(kind)}
     return rows.with_columns(**filled).select(SAVINGS.names()).cast(SAVINGS)
+
+
+def measured(kind: str, rows: pl.DataFrame) -> pl.DataFrame:
+    """MEASURED of one kind, of rows with tenant, limit and value."""
+    return rows.with_columns(kind=pl.lit(kind)).select(MEASURED.names()).cast(MEASURED)
+
+
+def worth_telling(
+    news: pl.DataFrame, *, spent: Decimal | None, exposed: Decimal | None
+) -> pl.DataFrame:
+    """Those of SAVINGS that are large: everything else is found by who looks.
+
+    Args:
+        news: SAVINGS that did not stand before.
+        spent: in the last 30 days; None where nothing was priced.
+        exposed: what a month of all limits costs at most; None where none has a price.
+    """
+    most = pl.max_horizontal("exposure", "avoided")
+    if spent:
+        return news.filter(most >= pl.lit(spent * TOLD_OF_SPEND, dtype=MONEY))
+    if exposed:
+        return news.filter(pl.col("exposure") >= pl.lit(exposed * TOLD_OF_EXPOSURE, dtype=MONEY))
+    return news.clear()
+
+
+def priced(units: pl.Expr, month_of: Mapping[str, Decimal], *, limit: str = "limit") -> pl.Expr:
+    """What a month of so many units of the limit in that column costs; null without a price."""
+    return (units.cast(MONEY) * month_price(pl.col(limit), month_of=month_of)).cast(MONEY)
 
 
 def month_price(limit: pl.Expr, *, month_of: Mapping[str, Decimal]) -> pl.Expr:

@@ -10,15 +10,23 @@ from typing import Final
 import polars as pl
 
 from policy.activity import IDLE
-from policy.cost.advice import Past, duplicates, other_tiers, shorter_retention
-from policy.cost.budgets import MONEY
+from policy.cost.advice import (
+    Past,
+    advised_now,
+    duplicates,
+    shorter_retention,
+    spare_replicas,
+)
 from policy.cost.recommendation import (
+    KEYS,
     UNKNOWN,
     in_a_shell,
-    month_price,
+    measured,
     override,
+    priced,
     recommendation,
 )
+from policy.cost.tiering import TIER, tier_changes
 from policy.figures import TIMES, grouped
 from policy.signals import INGESTION_RATE, SERIES
 
@@ -26,7 +34,8 @@ CHURNED_A_DAY: Final = 3.0
 """New series in a day, of those that are active: above it, labels change with every restart."""
 LEAST_ACTIVE: Final = 1_000.0  # series, below which churn is nobody's money
 _SECONDS_PER_DAY: Final = 86_400.0
-_KEYS: Final = ("tenant", "limit")
+_PRICED: Final = (INGESTION_RATE, SERIES)
+UNUSED, IDLING, CHURNING = "unused quota", "idle tenant", "churn"
 
 # Means of the last week; null where a signal was not measured.
 CHURN: Final = pl.Schema(
@@ -44,8 +53,9 @@ class Evidence:
         churn: CHURN.
         past: what tenants sent twice, and how far back their queries reach.
         floors: the hard minimum of limits.
-        tiers: columns tenant, tier: the tier of each tenant that has one.
-        limits_of_tiers: what each tier gives, by limit, by tier.
+        members: tenant, tier (null where it has none).
+        moves: MOVES between the tiers.
+        peaks: PEAKS.
         month_of: what a month of one unit of a limit costs at most; a limit without a price has
             no entry.
     """
@@ -55,8 +65,9 @@ class Evidence:
     churn: pl.DataFrame
     past: Past
     floors: Mapping[str, float]
-    tiers: pl.DataFrame
-    limits_of_tiers: Mapping[str, Mapping[str, float]]
+    members: pl.DataFrame
+    moves: pl.DataFrame
+    peaks: pl.DataFrame
     month_of: Mapping[str, Decimal]
 
 
@@ -68,16 +79,33 @@ def savings(known: Evidence) -> pl.DataFrame:
             _idle(known),
             _churning(known),
             duplicates(known.past, month_of=known.month_of),
+            spare_replicas(known.past),
             shorter_retention(known.past),
-            other_tiers(
-                known.standings,
-                tiers=known.tiers,
-                limits=known.limits_of_tiers,
-                month_of=known.month_of,
-            ),
+            _of_tiers(known),
         ]
     )
-    return found.sort("exposure", "kind", *_KEYS, descending=[True] + [False] * 3, nulls_last=True)
+    return found.sort("exposure", *KEYS, descending=[True] + [False] * 3, nulls_last=True)
+
+
+def as_it_is(known: Evidence) -> pl.DataFrame:
+    """MEASURED: what is now of everything that could be recommended about."""
+    limits = known.standings.filter(pl.col("limit").is_in(_PRICED))
+    churned = known.churn.select("tenant", limit=pl.lit(None, dtype=pl.String), value=_churned())
+    return pl.concat(
+        [
+            *(measured(kind, limits) for kind in (UNUSED, IDLING, TIER)),
+            measured(CHURNING, churned),
+            advised_now(known.past),
+        ]
+    )
+
+
+def exposed(known: Evidence) -> Decimal | None:
+    """What a month of all limits in force costs at most; None where none has a price."""
+    amounts = known.standings.filter(pl.col("value") > 0).select(
+        amount=priced(pl.col("value"), known.month_of)
+    )["amount"]
+    return sum(amounts.drop_nulls(), Decimal(0)) if amounts.count() else None
 
 
 def _unused(known: Evidence) -> pl.DataFrame:
@@ -86,7 +114,7 @@ def _unused(known: Evidence) -> pl.DataFrame:
     rows = (
         known.standings.filter(
             pl.col("provision") == "over",
-            pl.col("limit").is_in([INGESTION_RATE, SERIES]),
+            pl.col("limit").is_in(_PRICED),
             pl.col("recommended") < pl.col("value"),
         )
         .join(idle, on="tenant", how="anti")
@@ -95,7 +123,7 @@ def _unused(known: Evidence) -> pl.DataFrame:
     return _lowered(
         rows,
         known=known,
-        kind="unused quota",
+        kind=UNUSED,
         because=pl.format(
             "the limit of {} is {} {} its peak of {}",
             grouped(pl.col("value")),
@@ -112,7 +140,7 @@ def _idle(known: Evidence) -> pl.DataFrame:
         dict(known.floors), default=None, return_dtype=pl.Float64
     )
     rows = (
-        known.standings.filter(pl.col("limit").is_in([INGESTION_RATE, SERIES]))
+        known.standings.filter(pl.col("limit").is_in(_PRICED))
         .join(known.states.filter(state=IDLE), on="tenant", how="semi")
         .with_columns(to=floor.ceil())
         .filter(pl.col("to") < pl.col("value"))
@@ -120,20 +148,20 @@ def _idle(known: Evidence) -> pl.DataFrame:
     return _lowered(
         rows,
         known=known,
-        kind="idle tenant",
+        kind=IDLING,
         because=pl.format("asks for nothing, and may have {}", grouped(pl.col("value"))),
     )
 
 
 def _churning(known: Evidence) -> pl.DataFrame:
     """Tenants whose series are new ones several times a day; what of them can go, labels tell."""
-    churned = pl.col("created_per_second") * _SECONDS_PER_DAY / pl.col("active_series")
+    churned = _churned()
     rows = known.churn.filter(
         pl.col("active_series") >= LEAST_ACTIVE, churned >= CHURNED_A_DAY
     ).with_columns(limit=pl.lit(None, dtype=pl.String))
     return recommendation(
         rows,
-        kind="churn",
+        kind=CHURNING,
         exposure=UNKNOWN,
         avoided=UNKNOWN,
         because=pl.format(
@@ -148,14 +176,30 @@ def _churning(known: Evidence) -> pl.DataFrame:
     )
 
 
+def _of_tiers(known: Evidence) -> pl.DataFrame:
+    """Tiers of those at work that are too large or too small."""
+    idle = known.states.filter(state=IDLE)
+    return tier_changes(
+        known.members.join(idle, on="tenant", how="anti"),
+        moves=known.moves,
+        peaks=known.peaks,
+        standings=known.standings,
+        month_of=known.month_of,
+    )
+
+
+def _churned() -> pl.Expr:
+    """How often the active series are replaced in a day; null without any."""
+    active = pl.col("active_series")
+    return pl.when(active > 0).then(pl.col("created_per_second") * _SECONDS_PER_DAY / active)
+
+
 def _lowered(rows: pl.DataFrame, *, known: Evidence, kind: str, because: pl.Expr) -> pl.DataFrame:
     """A limit of `value` that should be `to`."""
-    price = month_price(pl.col("limit"), month_of=known.month_of)
-    less = (pl.col("value") - pl.col("to")).cast(MONEY)
     return recommendation(
         rows,
         kind=kind,
-        exposure=(less * price).cast(MONEY),
+        exposure=priced(pl.col("value") - pl.col("to"), known.month_of),
         because=because,
         command=override(pl.col("limit"), pl.col("to").cast(pl.Int64).cast(pl.String)),
         value=pl.col("value"),

@@ -88,18 +88,24 @@ def test_each_is_told_with_its_three_figures_and_what_to_do(history: str) -> Non
 
 def test_what_was_followed_is_told_with_what_it_saved(history: str) -> None:
     rows = [
-        ("unused quota", "acme", "ingestion_rate", 50_000.0, 5_000.0, Decimal(90)),
-        ("churn", "beta", None, 5.0, None, Decimal(0)),
+        (NOW, "unused quota", "acme", "ingestion_rate", 50_000.0, 5_000.0, Decimal(90), Decimal(0)),
+        (NOW, "churn", "beta", None, 5.0, None, None, None),
     ]
+    names = ["since", "kind", "tenant", "limit", "value", "reached", "exposure", "spend"]
     with Database.open(history, clock=lambda: NOW) as database:
-        followed = pl.DataFrame(rows, schema=FOLLOWED, orient="row")
-        note_followed(database, followed, currency="EUR", at=NOW)
+        told = [dict(zip(names, row, strict=True)) for row in rows]
+        note_followed(database, pl.DataFrame(told, schema=FOLLOWED), currency="EUR")
 
     told = run("--realised")
     _, first, second = told.stdout.splitlines()
 
-    assert first.split()[4:] == ["acme", "ingestion_rate", "50,000", "5,000", "90.00", "0.0000"]
-    assert second.split()[3:] == ["beta", "5", "-", "0.0000", "unknown"]
+    assert first.split() == [
+        *("2026-11-20", "unused", "quota", "acme", "ingestion_rate"),
+        *("50,000", "5,000", "90.00", "0.0000"),
+    ]
+    assert second.split()[1:] == ["churn", "beta", "5", "-", "unknown", "unknown"]
+    assert "2 were followed, in EUR a month" in told.stderr
+    assert "2 were followed: mlo savings --realised" in run().stderr
 
 
 def test_where_nothing_was_followed_it_says_so() -> None:

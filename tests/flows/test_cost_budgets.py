@@ -6,13 +6,9 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
 
-import polars as pl
 import pytest
 
-from policy.standings import STANDINGS
 from storage.budgets import open_alerts
-from storage.savings import read_savings
-from storage.standings import replace_standings
 from tasks.say import DECISIONS
 from tests.flows.books import HOUR, Books
 
@@ -158,37 +154,3 @@ async def test_in_a_month_of_a_thousand_crossings_the_worst_are_told_and_the_res
     assert lines[0].startswith("cost: t00 used 100 %")
     assert lines[-1] == "cost: and 5 more, see v_cost_alerts"
     assert len(world.entries("threshold")) == 25
-
-
-async def test_savings_are_recommended_by_how_limits_stand_and_each_is_counted_once(
-    books: Callable[..., Books],
-) -> None:
-    world = books()
-    world.use("acme", 1.0, hours=2)
-    row = {
-        "at": world.now,
-        "tenant": "acme",
-        "limit": "ingestion_rate",
-        "value": 9_000.0,
-        "recommended": 1_000.0,
-        "recent": 900.0,
-        "severity": "ok",
-        "provision": "over",
-    }
-    replace_standings(world.database, pl.DataFrame([row], schema=STANDINGS))
-    await world.run()
-    await world.run()
-    found = read_savings(world.database)
-
-    world.tree["costOptimization"] = False
-    await world.run()
-
-    # 8,000 samples/s less, a month of 2.6298 million seconds, 1 a million.
-    assert found.select("kind", "tenant", "exposure", "realised").rows() == [
-        ("unused quota", "acme", Decimal("21038.4"), 0)
-    ]
-    assert world.metric("cost_recommendations_total", kind="unused quota") == 1
-    assert world.entries("new", "exposure") == [
-        ("savings_found", None, "1", "21,038.40 USD a month")
-    ]
-    assert read_savings(world.database).is_empty()

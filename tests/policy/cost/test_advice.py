@@ -1,40 +1,44 @@
-"""Samples sent twice, blocks that nobody asks for, tiers that do not fit; and what was followed."""
+"""Samples sent twice, and blocks that nobody asks for."""
 
 from __future__ import annotations
 
 from datetime import timedelta
 from decimal import Decimal
 from io import StringIO
-from typing import Any
 
 import polars as pl
 import pytest
 from ruamel.yaml import YAML
 
-from policy.cost.advice import REACH, TWICE, Past, duplicates, other_tiers, shorter_retention
-from policy.cost.realised import FOLLOWED, followed
+from policy.cost.advice import (
+    REACH,
+    TWICE,
+    Past,
+    advised_now,
+    duplicates,
+    shorter_retention,
+    spare_replicas,
+)
 from policy.cost.recommendation import SAVINGS
-from policy.standings import STANDINGS
 
-RATE, SERIES = "ingestion_rate", "max_global_series_per_user"
+RATE = "ingestion_rate"
 DAY = timedelta(days=1)
-TIERS = {
-    "small": {RATE: 1_000.0, SERIES: 50_000.0},
-    "large": {RATE: 10_000.0, SERIES: 500_000.0},
-    "huge": {RATE: 100_000.0, SERIES: 5_000_000.0},
-}
 MONTH_OF = {RATE: Decimal(2)}
 
 
 def past(
     *,
-    twice: tuple[float | None, float | None] | None = None,
+    twice: tuple[float | None, ...] | None = None,
     reach: tuple[int, float, str | None] | None = None,
     retention: timedelta | None = 365 * DAY,
 ) -> Past:
     stored = None if reach is None or reach[2] is None else Decimal(reach[2])
     return Past(
-        twice=pl.DataFrame([("o'neil", *twice)] if twice else [], schema=TWICE, orient="row"),
+        twice=pl.DataFrame(
+            [("o'neil", *twice, *[0.0] * (3 - len(twice)))] if twice else [],
+            schema=TWICE,
+            orient="row",
+        ),
         reach=pl.DataFrame(
             [("acme", reach[0], reach[1], stored)] if reach else [], schema=REACH, orient="row"
         ),
@@ -64,7 +68,7 @@ def test_samples_that_are_sent_twice_are_told_from_a_hundredth_on(
 def test_what_is_refused_the_second_time_was_paid_for() -> None:
     (row,) = duplicates(past(twice=(40.0, 1_000.0)), month_of=MONTH_OF).to_dicts()
 
-    assert (row["exposure"], row["avoided"], row["target"]) == (0, 40 * 2, 0)
+    assert (row["exposure"], row["avoided"], row["target"]) == (0, 40 * 2, 0.01)
     assert "of 1,000 samples/s that are let in 40 were sent already" in row["because"]
     override = YAML(typ="safe").load(StringIO(row["command"]))
     assert override == {"overrides": {"o'neil": {"accept_ha_samples": True}}}
@@ -106,90 +110,25 @@ def test_without_a_retention_nobody_knows_what_is_too_long() -> None:
     assert shorter_retention(past(reach=(60, 86_400.0, "30"), retention=None)).is_empty()
 
 
-def moved(tier: str, rate: float | None, series: float | None) -> list[dict[str, Any]]:
-    standings = pl.DataFrame(
-        [
-            {"tenant": "acme", "limit": RATE, "recommended": rate},
-            {"tenant": "acme", "limit": SERIES, "recommended": series},
-        ],
-        schema=STANDINGS,
-    )
-    members = pl.DataFrame({"tenant": ["acme"], "tier": [tier]})
-    return other_tiers(standings, tiers=members, limits=TIERS, month_of=MONTH_OF).to_dicts()
-
-
-def test_a_tenant_whose_needs_a_smaller_tier_holds_is_told_which() -> None:
-    (row,) = moved("huge", 900.0, 60_000.0)
-
-    assert row["command"] == "tenantTierMapping: {'acme': 'large'}"
-    assert row["exposure"] == (100_000 - 10_000) * 2
-    assert row["avoided"] == 0
-    assert row["because"] == "it is in the tier huge, and large holds all that it needs"
-
-
-def test_a_tenant_that_needs_more_than_its_tier_gives_is_told_the_smallest_that_holds_it() -> None:
-    (row,) = moved("small", 1_001.0, 1.0)
-
-    assert row["command"] == "tenantTierMapping: {'acme': 'large'}"
-    assert (row["exposure"], row["avoided"]) == (None, None)
-
-
-@pytest.mark.parametrize(
-    ("tier", "rate", "series"),
-    [
-        ("large", 1_001.0, 1.0),
-        ("huge", None, 1.0),
-        ("huge", 900.0, None),
-        ("huge", 1e9, 1.0),
-        ("small", 1.0, 1.0),
-    ],
-)
-def test_a_tenant_that_fits_or_that_nobody_can_judge_stays_where_it_is(
-    tier: str, rate: float | None, series: float | None
+@pytest.mark.parametrize(("dropped", "told"), [(1_000.0, False), (1_499.0, False), (1_500.0, True)])
+def test_a_pair_of_replicas_is_as_it_should_be_and_a_third_is_spare(
+    dropped: float, *, told: bool
 ) -> None:
-    assert moved(tier, rate, series) == []
+    """
+    Of a pair half is dropped, of three replicas two thirds: 60 % is neither's, and more than one.
+    """
+    found = spare_replicas(past(twice=(0.0, 1_000.0, dropped)))
+
+    assert found.height == told
+    assert all(row["avoided"] == 0 for row in found.to_dicts())
+    assert all('{user="o\'neil"}' in row["command"] for row in found.to_dicts())
 
 
-def saving(kind: str, limit: str | None, value: float, target: float) -> dict[str, Any]:
-    row = {"kind": kind, "tenant": "acme", "limit": limit, "value": value, "target": target}
-    return {**row, "exposure": Decimal(0), "avoided": None, "realised": Decimal(0)}
+def test_what_is_now_of_everybody_is_told_also_where_nothing_is_recommended() -> None:
+    known = past(twice=(40.0, 1_000.0, 1_000.0), reach=(2, 1.0, None), retention=10 * DAY)
 
-
-@pytest.mark.parametrize(
-    ("now", "exposure"), [(5_000.0, 90_000), (5_500.0, 89_000), (5_501.0, None)]
-)
-def test_a_limit_that_came_down_to_what_was_recommended_was_followed(
-    now: float, exposure: int | None
-) -> None:
-    before = pl.DataFrame([saving("unused quota", RATE, 50_000.0, 5_000.0)], schema=SAVINGS)
-    standing = {"tenant": "acme", "limit": RATE, "value": now}
-
-    found = followed(
-        before,
-        SAVINGS.to_frame(),
-        standings=pl.DataFrame([standing], schema=STANDINGS),
-        known=pl.DataFrame({"tenant": ["acme"]}),
-        month_of=MONTH_OF,
-    )
-
-    assert found.schema == FOLLOWED
-    assert found["exposure"].to_list() == ([] if exposure is None else [exposure])
-
-
-def test_what_still_stands_was_not_followed_nor_what_a_tenant_that_is_gone_did() -> None:
-    rows = [saving("churn", None, 5.0, 3.0), saving("duplicate samples", None, 40.0, 0.0)]
-    before = pl.DataFrame(rows, schema=SAVINGS)
-
-    def found(now: pl.DataFrame, *active: str) -> list[str]:
-        told = followed(
-            before,
-            now,
-            standings=STANDINGS.to_frame(),
-            known=pl.DataFrame({"tenant": list(active)}, schema={"tenant": pl.String()}),
-            month_of=MONTH_OF,
-        )
-        return told["kind"].to_list()
-
-    assert found(before, "acme") == []
-    assert found(SAVINGS.to_frame()) == []
-    assert found(SAVINGS.to_frame(), "acme") == ["churn", "duplicate samples"]
+    assert advised_now(known).rows() == [
+        ("duplicate samples", "o'neil", None, 0.04),
+        ("spare replicas", "o'neil", None, 0.5),
+        ("retention", "acme", "compactor_blocks_retention_period", 10.0),
+    ]

@@ -15,8 +15,9 @@ from policy.activity import STATES
 from policy.cost.advice import REACH, TWICE, Past
 from policy.cost.prices import price_book
 from policy.cost.pricing import Method, Terms
-from policy.cost.recommendation import SAVINGS, month_of
+from policy.cost.recommendation import SAVINGS, month_of, worth_telling
 from policy.cost.savings import CHURN, Evidence, savings
+from policy.cost.tiering import MOVES, PEAKS
 from policy.document import parse
 from policy.figures import TIMES
 from policy.settings import parse_settings
@@ -50,8 +51,9 @@ def found(
         states=pl.DataFrame(list((states or {}).items()), schema=STATES, orient="row"),
         churn=pl.DataFrame(list(churn), schema=CHURN, orient="row"),
         past=Past(twice=TWICE.to_frame(), reach=REACH.to_frame(), retention=None),
-        tiers=pl.DataFrame(schema={"tenant": pl.String(), "tier": pl.String()}),
-        limits_of_tiers={},
+        members=pl.DataFrame(schema={"tenant": pl.String(), "tier": pl.String()}),
+        moves=MOVES.to_frame(),
+        peaks=PEAKS.to_frame(),
         floors=FLOORS if floors is None else floors,
         month_of={RATE: Decimal(2)} if prices is None else prices,
     )
@@ -152,3 +154,29 @@ def test_what_cuts_most_exposure_comes_first_and_what_is_unknown_last() -> None:
     )
 
     assert [each["tenant"] for each in told] == ["large", "small", "unknown"]
+
+
+@pytest.mark.parametrize(
+    ("spent", "exposed", "told"),
+    [
+        (Decimal(1_000), Decimal(1), ["exposure", "avoided"]),  # 5 % are 50
+        (Decimal(1_001), Decimal(1), ["avoided"]),
+        (Decimal(1_201), Decimal(1), []),
+        (None, Decimal(500), ["exposure"]),  # 10 % are 50; what is avoided is a part of no limit
+        (None, Decimal(501), []),
+        (Decimal(0), Decimal(500), ["exposure"]),
+        (None, None, []),
+    ],
+)
+def test_what_is_told_is_a_twentieth_of_what_was_spent_or_a_tenth_of_what_limits_allow(
+    spent: Decimal | None, exposed: Decimal | None, told: list[str]
+) -> None:
+    rows = [
+        {"tenant": "exposure", "exposure": Decimal(50), "avoided": Decimal(0)},
+        {"tenant": "avoided", "exposure": Decimal(0), "avoided": Decimal(60)},
+        {"tenant": "unknown", "exposure": None, "avoided": None},
+    ]
+
+    found = worth_telling(pl.DataFrame(rows, schema=SAVINGS), spent=spent, exposed=exposed)
+
+    assert found["tenant"].to_list() == told
