@@ -9,7 +9,8 @@ from operator import itemgetter
 from typing import Final, TypeVar
 
 from policy.alerting.alert import Alert
-from policy.alerting.told import TOLD, Telling
+from policy.alerting.telling import Telling
+from policy.alerting.told import TOLD
 from policy.audit import AuditEntry
 from policy.figures import figure
 

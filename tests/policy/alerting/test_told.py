@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from policy.alerting.raised import alerts_of
-from policy.alerting.told import SILENT, TOLD, Telling
+from policy.alerting.telling import Telling
+from policy.alerting.told import SILENT, TOLD
 from policy.audit import SUPERSEDED, AuditEntry
 
 DOCS = Path(__file__).parents[3] / "docs"
