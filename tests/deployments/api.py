@@ -13,6 +13,7 @@ from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
 from deployments.api.access import Access
+from deployments.api.alerting import alerting_routes
 from deployments.api.desk import Desk
 from deployments.api.rate import Buckets
 from deployments.api.routes import api_routes
@@ -51,17 +52,24 @@ class Process:
             protect_interval=lambda: timedelta(seconds=15),
             clock=self.clock,
             api=api_routes(desk, access=access, vitals=vitals, buckets=self.buckets),
+            debug=alerting_routes(desk, access=access),
         )
 
     def call(
-        self, method: str, path: str, *, token: str | None = OPERATOR, json: object = None
+        self,
+        method: str,
+        path: str,
+        *,
+        token: str | None = OPERATOR,
+        json: object = None,
+        root: str = "/api/v1",
     ) -> httpx.Response:
         headers = {"Authorization": f"Bearer {token}"} if token else {}
 
         async def ask() -> httpx.Response:
             transport = httpx.ASGITransport(app=self.app())
             async with httpx.AsyncClient(transport=transport, base_url="http://here") as client:
-                return await client.request(method, f"/api/v1{path}", headers=headers, json=json)
+                return await client.request(method, f"{root}{path}", headers=headers, json=json)
 
         return asyncio.run(ask())
 

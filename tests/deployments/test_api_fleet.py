@@ -12,8 +12,10 @@ import polars as pl
 import pytest
 
 from deployments.api.rate import Allowance, Buckets
+from policy.alerting.patience import Standing
 from policy.frames import LIMITS
 from policy.standings import STANDINGS
+from storage import outbox
 from storage.audit import read_audit
 from storage.database import Database
 from storage.limits import observe_limits
@@ -195,6 +197,27 @@ def test_the_status_says_what_works(process: Process) -> None:
 
     assert (told["mode"], told["tenants"], told["revision"]) == ("prod", 2, None)
     assert told["components"]["history"] == {"works": True, "problem": None}
+
+
+def test_the_status_of_alerting_names_each_channel_and_what_is_wrong_with_it(
+    process: Process,
+) -> None:
+    down = Standing(breaker="open", since=NOW, failures=5, problem="no answer", checked_at=NOW)
+    outbox.keep_channel(process.database, "slack", down)
+    outbox.keep_channel(process.database, "email", Standing(checked_at=NOW))
+
+    told = process.get("/alerting/status", root="/debug", token=VIEWER)
+    without = process.call("GET", "/alerting/status", root="/debug", token=None)
+
+    assert without.status_code == httpx.codes.UNAUTHORIZED
+    assert (told["enabled"], told["open_incidents"], told["queue_size"]) == (True, 0, 0)
+    channels = told["channels"]
+    assert {name: each["healthy"] for name, each in channels.items()} == {
+        "slack": False,
+        "email": True,
+    }
+    assert channels["slack"]["circuit_breaker"] == "open"
+    assert channels["slack"]["error"] == "no answer"
 
 
 @pytest.mark.parametrize(
