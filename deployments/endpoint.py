@@ -18,6 +18,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.routing import Route
 
 from deployments.api.refusals import refuse_in_words
+from deployments.console_page import console
 from deployments.document import DOCUMENT_PATH, ServedDocument
 from flows.vitals import Vitals
 from tasks.telemetry import Telemetry
@@ -36,7 +37,7 @@ def application(
     api: APIRouter | None = None,
     debug: APIRouter | None = None,
 ) -> FastAPI:
-    """The routes /metrics, /health, /healthz, /ready and /readyz, the document's and the API's.
+    """The routes /, /metrics, /health, /healthz, /ready and /readyz, the document's and the API's.
 
     Args:
         vitals: what the flows last did.
@@ -81,6 +82,7 @@ def application(
     refuse_in_words(app)
     if api is not None:
         app.include_router(api, prefix="/api/v1")
+        app.get("/")(console)
     if debug is not None:
         app.include_router(debug, prefix="/debug")
     if document is not None:

@@ -212,6 +212,7 @@ def _where_to_look(settings: Settings, *, api_url: str, simulation: Simulation |
         "mode": f"{settings.mode}: {writes} {settings.publish.sink}"
         + _document_of(settings, here=here),
         "Prefect UI": api_url.removesuffix("/api"),
+        "console": f"{here}/",
         "metrics": f"{here}/metrics   health {here}/health   ready {here}/ready",
         kind: _which_mimir(settings),
         "history": f'{settings.storage.url}   mlo sql "from v_decisions"',

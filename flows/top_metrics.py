@@ -54,13 +54,27 @@ async def name_metrics(
         refused.pop(tenant, None)
     if answers.metrics.is_empty():
         return known
-    entries = metrics_named(answers.metrics, run_id=run.run_id, at=now)
+    news = _news(answers.metrics, known=known)
+    entries = metrics_named(news, run_id=run.run_id, at=now)
     with runtime.database.transaction():
         add_metrics(runtime.database, answers.metrics, run_id=run.run_id)
         append_audit(runtime.database, allowed(settings, entries))
-    told = top_words(answers.metrics)
+    told = top_words(news)
     say(f"{tenant}  most series: {words}" for tenant, words in told.iter_rows())
     return pl.concat([known, answers.metrics])
+
+
+def _news(metrics: pl.DataFrame, *, known: pl.DataFrame) -> pl.DataFrame:
+    """Of TOP_METRICS those of tenants whose first metrics are others than were told before.
+
+    They are asked for again to tell which of them grow; that is no news by itself.
+    """
+    first, before = (
+        each.group_by("tenant", maintain_order=True).agg(pl.col("metric").head(SHOWN).sort())
+        for each in (metrics, newest(known))
+    )
+    same = first.join(before, on=["tenant", "metric"], how="semi")
+    return metrics.join(same, on="tenant", how="anti", maintain_order="left")
 
 
 def metrics_section(known: pl.DataFrame) -> str:

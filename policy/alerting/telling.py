@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from policy.audit import AuditEntry
+from policy.figures import figure
 from policy.settings.channels import Priority
 
 Of = Callable[[AuditEntry], str]
@@ -46,6 +47,18 @@ class _Known(dict[str, object]):
         return "unknown"
 
 
+def _known(entry: AuditEntry) -> _Known:
+    told = {**entry.details, "tenant": entry.tenant}
+    return _Known(
+        {
+            name: figure(value)
+            if isinstance(value, int | float) and not isinstance(value, bool)
+            else value
+            for name, value in told.items()
+        }
+    )
+
+
 def always(text: str) -> Of:
     """The same text for every entry."""
     return lambda _: text
@@ -53,7 +66,7 @@ def always(text: str) -> Of:
 
 def says(text: str) -> Of:
     """The text with `{tenant}` and the details of the entry in their places."""
-    return lambda entry: text.format_map(_Known({**entry.details, "tenant": entry.tenant}))
+    return lambda entry: text.format_map(_known(entry))
 
 
 def where(name: str, *values: object) -> Callable[[AuditEntry], bool]:
@@ -134,7 +147,7 @@ def cost(kind: str, title: str) -> Telling:
         priority=by_detail("severity", _BUDGETS),
         component="cost-control",
         incident=of_budget,
-        title=lambda entry: title.format_map(_Known({**entry.details, "whose": whose(entry)})),
+        title=lambda entry: title.format_map({**_known(entry), "whose": whose(entry)}),
         lasts=True,
     )
 

@@ -101,13 +101,20 @@ def test_an_emergency_without_an_alert_worthy_level_is_not_told() -> None:
 
 def test_what_was_written_at_once_is_one_alert() -> None:
     entries = [
-        entry("limit_changed", tenant=tenant, revision=7, limit="ingestion_rate", before=1, after=2)
+        entry(
+            "limit_changed",
+            tenant=tenant,
+            revision=7,
+            limit="ingestion_rate",
+            before=10_000.0,
+            after=12_500.5,
+        )
         for tenant in ("a", "b", "c")
     ]
 
     (alert,) = alerts_of(entries)
 
-    assert alert.title == "a: ingestion_rate is 2, and was 1; and 2 more like it"
+    assert alert.title == "a: ingestion_rate is 12,500, and was 10,000; and 2 more like it"
     assert (alert.tenant, alert.incident) == (None, "revision:7")
 
 
