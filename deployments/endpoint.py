@@ -1,12 +1,12 @@
 """The HTTP endpoint: metrics and health, from the memory of the resident process.
 
-Nothing here asks Mimir, Prefect or the database anything, but for the API: a probe is answered even
-when all of them hang.
+Nothing here asks Mimir or Prefect anything, but for the API, and the history only whether it is
+open: a probe is answered even when all of them hang.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from threading import Thread
 from typing import Final
@@ -35,7 +35,7 @@ def application(
     clock: Callable[[], datetime],
     document: ServedDocument | None = None,
     api: APIRouter | None = None,
-    debug: APIRouter | None = None,
+    debug: Sequence[APIRouter] = (),
 ) -> FastAPI:
     """The routes /, /metrics, /health, /healthz, /ready and /readyz, the document's and the API's.
 
@@ -72,7 +72,7 @@ def application(
     @app.get("/ready")
     @app.get("/readyz")
     def ready() -> JSONResponse:
-        """Ready: Mimir answers, and `protect` succeeded within three of its intervals."""
+        """Ready: Mimir answers, the history is open, `protect` succeeded within three intervals."""
         found = problems()
         return JSONResponse(
             {"status": "not ready" if found else "ready", "problems": found},
@@ -83,8 +83,8 @@ def application(
     if api is not None:
         app.include_router(api, prefix="/api/v1")
         app.get("/")(console)
-    if debug is not None:
-        app.include_router(debug, prefix="/debug")
+    for routes in debug:
+        app.include_router(routes, prefix="/debug")
     if document is not None:
         app.router.routes.append(Route(DOCUMENT_PATH, endpoint=document))
     return app

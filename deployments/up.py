@@ -25,6 +25,7 @@ from prometheus_client import CollectorRegistry
 from deployments.api.access import Access
 from deployments.api.alerting import alerting_routes
 from deployments.api.desk import Desk
+from deployments.api.profiles import profile_routes
 from deployments.api.routes import api_routes
 from deployments.children import Child, end_children, watch
 from deployments.console import quieten_prefect, set_up_logging
@@ -171,6 +172,7 @@ class Up:
         access = Access(server=lambda: source.current().server)
         desk = Desk(database=database, settings=source.current, clock=self.clock)
         served = settings.publish.sink == "http"
+        self.vitals.store = database.problem
         app = application(
             vitals=self.vitals,
             telemetry=self.telemetry,
@@ -178,7 +180,7 @@ class Up:
             clock=self.clock,
             document=ServedDocument(settings.publish.file.path) if served else None,
             api=api_routes(desk, access=access, vitals=self.vitals),
-            debug=alerting_routes(desk, access=access),
+            debug=(alerting_routes(desk, access=access), profile_routes(access=access)),
         )
         endpoint = Endpoint(app, host=settings.server.host, port=settings.server.port)
         endpoint.start()

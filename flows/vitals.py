@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
@@ -31,6 +32,8 @@ class Vitals:
     born_at: datetime
     flows: dict[str, FlowVitals] = field(default_factory=dict)
     coverage: float | None = None
+    store: Callable[[], str | None] = lambda: None
+    """Why the history is not open; None: it is."""
 
     def began(self, flow: str, *, at: datetime) -> None:
         """A run of the flow began."""
@@ -60,6 +63,9 @@ class Vitals:
             found.append(f"protect last succeeded {seconds:.0f} s ago{reason}")
         if self.coverage == 0:
             found.append("no Mimir process answered the newest scrape")
+        unusable = self.store()
+        if unusable is not None:
+            found.append(unusable)
         return found
 
     def stalled(self, *, now: datetime, interval: timedelta) -> bool:

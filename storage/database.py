@@ -116,6 +116,14 @@ class Database:
             f"{self.path or MEMORY} cannot be written: {one_line(str(exc))}; free some space"
         )
 
+    def problem(self) -> str | None:
+        """Why nothing can be read or written; None: something can."""
+        try:
+            self.cursor().execute("select 1")
+        except (duckdb.Error, StorageError) as exc:
+            return f"the history is not open: {one_line(str(exc))}"
+        return None
+
     def close(self) -> None:
         """Write everything to the file and give it back."""
         self._connection.close()

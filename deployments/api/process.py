@@ -135,10 +135,6 @@ def _components(vitals: Vitals, *, desk: Desk) -> dict[str, Component]:
     found["mimir"] = Component(
         works=answers, problem=None if answers else "no process answered the newest look"
     )
-    try:
-        desk.database.cursor().execute("select 1")
-    except StorageError as exc:
-        found["history"] = Component(works=False, problem=str(exc))
-    else:
-        found["history"] = Component(works=True, problem=None)
+    unusable = desk.database.problem()
+    found["history"] = Component(works=unusable is None, problem=unusable)
     return found

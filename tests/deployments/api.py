@@ -15,6 +15,7 @@ from prometheus_client import CollectorRegistry
 from deployments.api.access import Access
 from deployments.api.alerting import alerting_routes
 from deployments.api.desk import Desk
+from deployments.api.profiles import profile_routes
 from deployments.api.rate import Buckets
 from deployments.api.routes import api_routes
 from deployments.endpoint import application
@@ -42,7 +43,7 @@ class Process:
         return parse_settings(self.tree)
 
     def app(self) -> FastAPI:
-        vitals = Vitals(born_at=NOW, coverage=1.0)
+        vitals = Vitals(born_at=NOW, coverage=1.0, store=self.database.problem)
         access = Access(server=lambda: self.settings().server)
         desk = Desk(database=self.database, settings=self.settings, clock=self.clock)
         self.buckets = self.buckets or Buckets(seconds=self.seconds)
@@ -52,7 +53,7 @@ class Process:
             protect_interval=lambda: timedelta(seconds=15),
             clock=self.clock,
             api=api_routes(desk, access=access, vitals=vitals, buckets=self.buckets),
-            debug=alerting_routes(desk, access=access),
+            debug=(alerting_routes(desk, access=access), profile_routes(access=access)),
         )
 
     def call(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from threading import Event, Thread
 from typing import Any
 
 import httpx
@@ -218,6 +219,46 @@ def test_the_status_of_alerting_names_each_channel_and_what_is_wrong_with_it(
     }
     assert channels["slack"]["circuit_breaker"] == "open"
     assert channels["slack"]["error"] == "no answer"
+
+
+def test_a_process_whose_history_is_gone_is_alive_and_not_ready(process: Process) -> None:
+    def ready() -> httpx.Response:
+        return process.call("GET", "/readyz", root="")
+
+    before = ready().json()["problems"]
+    process.database.close()
+    after = ready()
+
+    assert [line for line in before if "history" in line] == []
+    assert after.status_code == httpx.codes.SERVICE_UNAVAILABLE
+    assert [line for line in after.json()["problems"] if "the history is not open" in line]
+    assert process.call("GET", "/healthz", root="").json()["status"] == "ok"
+
+
+def test_a_profile_is_for_operators_and_tells_where_time_and_memory_go(process: Process) -> None:
+    asked, done = Event(), Event()
+
+    def busy_with_nothing() -> None:
+        asked.set()
+        done.wait()
+
+    thread = Thread(target=busy_with_nothing, name="a lane")
+    thread.start()
+    asked.wait()
+    cpu = process.call("GET", "/profile/cpu?seconds=0.2", root="/debug")
+    heap = process.call("GET", "/profile/heap?seconds=0.1", root="/debug")
+    refused = [
+        process.call("GET", f"/profile/{kind}", root="/debug", token=VIEWER).status_code
+        for kind in ("cpu", "heap")
+    ]
+    done.set()
+    thread.join()
+
+    (line, *_) = [line for line in cpu.text.splitlines() if line.startswith("a lane;")]
+    assert "busy_with_nothing" in line
+    assert int(line.rpartition(" ")[2]) > 1
+    assert "bytes are held of what came in 0.1 s" in heap.text
+    assert refused == [403, 403]
 
 
 @pytest.mark.parametrize(
