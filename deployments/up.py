@@ -31,6 +31,7 @@ from deployments.children import Child, end_children, watch
 from deployments.console import quieten_prefect, set_up_logging
 from deployments.document import DOCUMENT_PATH, ServedDocument
 from deployments.endpoint import Endpoint, application
+from deployments.health_metrics import HealthStatus
 from deployments.prefect_server import (
     is_ours,
     prefect_environment,
@@ -79,6 +80,7 @@ class Up:
     def __post_init__(self) -> None:
         """Nothing has run yet."""
         self.vitals = Vitals(born_at=self.clock())
+        self.telemetry.registry.register(HealthStatus(self.vitals))
 
     def run(self) -> int:
         """Run until Ctrl-C or SIGTERM; returns the exit code."""

@@ -157,6 +157,7 @@ def _detected(
     )
     for (kind,), rows in found.group_by("kind"):
         runtime.telemetry.blast_detections.labels(kind).inc(rows.height)
+    runtime.telemetry.fleet.show_spikes(found.filter("sure"), most=settings.server.tenant_metrics)
     return found
 
 
@@ -319,6 +320,9 @@ def _tell(
             turns, acting=settings.mode == "prod", run_id=run.run_id, at=runtime.clock()
         ),
     )
+    for (kinds,) in turns.filter(pl.col("after") == "open").select("kinds").iter_rows():
+        for kind in kinds.split(","):
+            runtime.telemetry.spikes.labels(kind).inc()
     counts = dict(breakers.group_by("state").len().iter_rows())
     for state in ("watch", "open", "half_open", "growth"):
         runtime.telemetry.breaker_states.labels(state).set(counts.get(state, 0))

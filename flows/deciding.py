@@ -92,6 +92,7 @@ async def decide(
         rules=scene.rules,
         now=now,
         moved=settings.mode == "prod",
+        shown=settings.server.tenant_metrics,
     )
     run.summary["decisions"] = dict(found.decisions.group_by("outcome").len().iter_rows())
     return found.decisions, news

@@ -27,7 +27,7 @@ from policy.discards import DISCARDS, discards
 from policy.frames import SAMPLES, empty
 from policy.scrape import Scrape
 from policy.settings import Settings
-from policy.signals import BLASTING, DISCARD_SIGNALS
+from policy.signals import BLASTING, DISCARD_SIGNALS, DISCARDED_REQUESTS, REQUESTS_ASKED
 from policy.tenancy import looked_after
 from storage.revisions import Revision, newest_revision
 from tasks.propagate import roll_out
@@ -83,6 +83,7 @@ async def protect_once(runtime: Runtime, run: Run) -> None:
                 say(await roll_out(revision=settled.revision, settings=settings))
     publication = await publish_layers(runtime, run, settings)
     say(publication_lines(publication, memory=runtime.memory))
+    count_requests(runtime, samples, seconds=_between(previous, seen))
     shared = await see_attribution(runtime, settings, samples=samples)
     if not shared.is_empty():
         await record_samples(shared, database=runtime.database, at=seen.at, note=False)
@@ -105,6 +106,26 @@ async def protect_once(runtime: Runtime, run: Run) -> None:
         description="What the newest look at Mimir saw and did.",
         name=run_name("protect", run.summary),
     )
+
+
+def count_requests(runtime: Runtime, samples: pl.DataFrame, *, seconds: float) -> None:
+    """Add the write requests of a look (SAMPLES, per second) to what is told of them."""
+    held = {*(runtime.memory.held or ()), *runtime.memory.capped}
+    telemetry = runtime.telemetry
+    asked, refused = (
+        samples.filter(signal=signal).drop_nulls("value")
+        for signal in (REQUESTS_ASKED, DISCARDED_REQUESTS)
+    )
+    all_refused = float(refused["value"].sum())
+    accepted = max(0.0, float(asked["value"].sum()) - all_refused)
+    telemetry.write_requests.labels("accepted").inc(accepted * seconds)
+    telemetry.write_requests.labels("refused").inc(all_refused * seconds)
+    of_held = refused.filter(pl.col("tenant").is_in(list(held)))
+    telemetry.throttled.inc(float(of_held["value"].sum()) * seconds)
+
+
+def _between(previous: Scrape | None, seen: Scrape) -> float:
+    return 0.0 if previous is None else max(0.0, (seen.at - previous.at).total_seconds())
 
 
 def earlier(runtime: Runtime, seen: Scrape, settings: Settings) -> Scrape | None:

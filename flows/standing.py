@@ -23,6 +23,7 @@ async def keep_standings(
     rules: Rules,
     now: datetime,
     moved: bool,
+    shown: int,
 ) -> None:
     """Store how the limits in force stand beside what was decided, and show it to Prometheus.
 
@@ -33,6 +34,7 @@ async def keep_standings(
         rules: by which.
         now: aware UTC.
         moved: the changes are put to work; in a dry run nothing moves.
+        shown: tenants that may be labels of a metric.
     """
     tenants = found.targets["tenant"].unique()
     stand = standings(
@@ -44,6 +46,7 @@ async def keep_standings(
         now=now,
     )
     await record_standings(stand, database=runtime.database)
+    runtime.telemetry.fleet.show_limits(stand, most=shown)
     changed = pl.col("outcome").is_in(["raise", "lower"])
     put_to_work = found.decisions.filter(changed) if moved else found.decisions.clear()
     runtime.telemetry.quality.show(stand, decisions=found.decisions, changed=put_to_work)

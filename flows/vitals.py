@@ -68,6 +68,15 @@ class Vitals:
             found.append(unusable)
         return found
 
+    def components(self) -> dict[str, str | None]:
+        """Why each part does not work, None where it does; what has not run yet is not in it."""
+        found = {name: flow.problem for name, flow in sorted(self.flows.items())}
+        if self.coverage is not None:
+            silent = "no process answered the newest look"
+            found["mimir"] = None if self.coverage > 0 else silent
+        found["history"] = self.store()
+        return found
+
     def stalled(self, *, now: datetime, interval: timedelta) -> bool:
         """Whether nothing has begun for so long that only a restart can help."""
         newest = max((flow.started_at for flow in self.flows.values()), default=self.born_at)

@@ -19,6 +19,7 @@ from prometheus_client import (
 )
 
 from tasks.alert_metrics import AlertMetrics
+from tasks.fleet_gauges import FleetGauges
 from tasks.gauges import CacheLookups, MimirResources, ResourceUsage
 from tasks.quality import OwnQuality
 from tasks.spending import Spending
@@ -174,6 +175,25 @@ class Telemetry:
             registry=registry,
         )
         self.alerts = AlertMetrics(registry, prefix=PREFIX)
+        self.spikes = Counter(
+            f"{PREFIX}_spikes_detected",
+            "Blasts that began: a breaker that opened, or would have, by kind.",
+            ["kind"],
+            registry=registry,
+        )
+        self.write_requests = Counter(
+            f"{PREFIX}_rate_limit_requests",
+            "Write requests that Mimir counted, by what became of them: accepted, refused.",
+            ["result"],
+            registry=registry,
+        )
+        self.throttled = Counter(
+            f"{PREFIX}_throttled_requests",
+            "Of the refused ones those of tenants whose limits a breaker or an emergency holds.",
+            registry=registry,
+        )
+        self.fleet = FleetGauges(prefix=PREFIX)
+        registry.register(self.fleet)
         self.spending = Spending(prefix=PREFIX)
         registry.register(self.spending)
         self.usage = ResourceUsage(prefix=PREFIX)

@@ -105,7 +105,10 @@ def process_routes(desk: Desk, *, access: Access, vitals: Vitals) -> APIRouter:
             mode=settings.mode,
             version=version("mimir-limit-optimizer"),
             coverage=vitals.coverage,
-            components=_components(vitals, desk=desk),
+            components={
+                name: Component(works=problem is None, problem=problem)
+                for name, problem in vitals.components().items()
+            },
             paused=fleet.paused(settings, where=where),
             emergency=None if emergency is None else json.loads(emergency),
             tenants=known.filter(state=SEEN).height,
@@ -124,17 +127,3 @@ def process_routes(desk: Desk, *, access: Access, vitals: Vitals) -> APIRouter:
         return Answer(columns=found.columns, rows=rows, more=found.more)
 
     return routes
-
-
-def _components(vitals: Vitals, *, desk: Desk) -> dict[str, Component]:
-    found = {
-        name: Component(works=flow.problem is None, problem=flow.problem)
-        for name, flow in sorted(vitals.flows.items())
-    }
-    answers = vitals.coverage != 0
-    found["mimir"] = Component(
-        works=answers, problem=None if answers else "no process answered the newest look"
-    )
-    unusable = desk.database.problem()
-    found["history"] = Component(works=unusable is None, problem=unusable)
-    return found

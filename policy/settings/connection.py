@@ -204,6 +204,8 @@ class Server(Section):
     port: Port = 8080
     viewer_token: Token | None = None
     operator_token: Token | None = None
+    tenant_metrics: Annotated[int, Field(ge=0, le=10_000)] = 20
+    """Tenants that may be labels of a metric; 0: none."""
 
 
 class PrefectServer(Section):
