@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from random import Random
@@ -20,6 +20,7 @@ from flows.runtime import Run, Runtime, current
 from policy.alerting.alert import Alert, Message, State
 from policy.alerting.incidents import Tells
 from policy.alerting.patience import Standing, ready, rules_of
+from policy.errors import Conflict
 from policy.settings import Settings
 from storage import outbox
 from storage.alerts import read_alerts
@@ -53,11 +54,11 @@ async def deliver() -> None:
 async def deliver_once(runtime: Runtime, run: Run) -> None:
     """One round of the outbox."""
     settings = runtime.settings()
-    taken = take_in(runtime, settings)
+    taken = _unless_in_the_way(take_in, runtime, settings)
     if not settings.alerting.enabled:
         runtime.telemetry.alerts.channels.show({}, waiting=outbox.waiting(runtime.database))
         return
-    further = go_further(runtime, settings)
+    further = _unless_in_the_way(go_further, runtime, settings)
     lines = lines_of(settings.alerting, clock=runtime.clock)
     before = outbox.read_channels(runtime.database)
     _give_up_without_channel(runtime, lines)
@@ -85,6 +86,16 @@ async def deliver_once(runtime: Runtime, run: Run) -> None:
             description="Which alerts are on their way, and which channels work.",
             name=run_name("deliver", run.summary),
         )
+
+
+def _unless_in_the_way(
+    work: Callable[[Runtime, Settings], int], runtime: Runtime, settings: Settings
+) -> int:
+    """Do it; where a person changes the same incident at this moment, the next round does."""
+    try:
+        return work(runtime, settings)
+    except Conflict:
+        return 0
 
 
 async def _served(line: Line, *, desk: Desk, standing: Standing) -> Standing:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
+from threading import Event, Thread
 
 import pytest
 
@@ -448,3 +450,34 @@ async def test_an_alertmanager_is_told_anew_what_lasts_until_it_is_over(
     told = office.deliveries("channel", "tells")
     assert told.count(("alertmanager", "again")) <= 2
     assert office.actions("alert_sent") == ["alert_sent"] * 4
+
+
+async def test_a_person_who_answers_at_the_same_moment_fails_no_round(
+    tmp_path: Path, ops: Receiver
+) -> None:
+    with Database.open(str(tmp_path / "history.duckdb"), clock=lambda: NOON) as database:
+        office = Office(database, tree={"webhooks": {"ops": hook(ops.url)}})
+        office.happens()
+        await office.run()
+        written, go_on = Event(), Event()
+
+        def answer() -> None:
+            with database.transaction():
+                acknowledge(database, subject="breaker:acme", by="ada", at=office.now)
+                written.set()
+                go_on.wait()
+
+        person = Thread(target=answer)
+        person.start()
+        written.wait()
+        office.happens(priority="P0")
+        await office.run()
+        meanwhile = told(ops)
+        go_on.set()
+        person.join()
+        await office.run(times=2)
+        install(None)
+
+    # It got worse after the answer, so the answer counts no more.
+    assert meanwhile == [("breaker:acme", "firing")]
+    assert told(ops) == [("breaker:acme", "firing")] * 2
