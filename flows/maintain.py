@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
+from typing import Final
 
 from prefect import flow
 
@@ -17,6 +19,9 @@ from storage.layers import drop_expired
 from storage.maintenance import RETENTION, apply_retention, checkpoint
 from tasks.record import rolled_up
 from tasks.tell import table, tell
+
+IN_VAIN: Final = timedelta(hours=1)
+"""Alerts that nobody took for so long may give way."""
 
 
 @flow(name="maintain", timeout_seconds=1800, validate_parameters=False, persist_result=False)
@@ -42,7 +47,7 @@ async def maintain() -> None:
         deleted = apply_retention(
             runtime.database, now=now, sustained_for=held, retention=retention
         )
-        deleted["alerts that nobody took"] = give_way(runtime.database)
+        deleted["alerts that nobody took"] = give_way(runtime.database, before=now - IN_VAIN)
         checkpoint(runtime.database)
         run.summary.update(buckets=buckets, expired_layers=expired, deleted=deleted)
         rows = [("rolled up", buckets), ("layers expired", expired), *deleted.items()]

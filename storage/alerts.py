@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterable
 from dataclasses import asdict
+from datetime import datetime
 from typing import Any, Final
 from uuid import uuid4
 
@@ -53,7 +54,8 @@ READ: Final = """
 # Nobody delivers: the oldest of the lowest priority give way.
 GIVE_WAY: Final = """
     delete from alerts where alert in (
-        select alert from alerts where not taken order by priority desc, place
+        select alert from alerts where not taken and "at" < $before
+        order by priority desc, place
         limit greatest(0, (select count(*) from alerts where not taken) - $most)
     )
 """
@@ -78,12 +80,18 @@ def raise_alerts(database: Database, alerts: Iterable[Alert]) -> None:
         write_frame(cursor, INSERT, frame)
 
 
-def give_way(database: Database, *, most: int = MOST_UNTAKEN) -> int:
+def give_way(database: Database, *, before: datetime, most: int = MOST_UNTAKEN) -> int:
     """Forget what waits in vain, the oldest of the lowest priority first; return how many.
 
     Where alerts are raised, it would conflict with who takes them, and undo what they tell of.
+
+    Args:
+        database: the history.
+        before: what was raised since then is not forgotten: somebody may be taking it.
+        most: how many may wait.
     """
-    counted = database.cursor().execute(GIVE_WAY, {"most": most}).fetchone()
+    asked = {"before": before, "most": most}
+    counted = database.cursor().execute(GIVE_WAY, asked).fetchone()
     return int(counted[0]) if counted else 0
 
 

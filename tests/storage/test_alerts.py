@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from threading import Thread
 
 from storage.alerts import give_way, raise_alerts, take, untaken
 from storage.database import Database
-from tests.policy.alerts import alert
+from tests.policy.alerts import NOON, alert
 
 
 def waiting(database: Database) -> list[str]:
@@ -44,6 +45,8 @@ def test_what_nobody_takes_gives_way_the_lowest_priority_and_the_oldest_first(
 ) -> None:
     raise_alerts(database, [alert("low", priority="P3"), alert("old"), alert("new")])
 
-    assert give_way(database, most=3) == 0
-    assert give_way(database, most=1) == 2
+    later = NOON + timedelta(hours=2)
+    assert give_way(database, before=NOON, most=1) == 0
+    assert give_way(database, before=later, most=3) == 0
+    assert give_way(database, before=later, most=1) == 2
     assert waiting(database) == ["new"]
