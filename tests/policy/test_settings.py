@@ -187,7 +187,10 @@ def test_every_fault_is_one_line_with_its_full_key() -> None:
         ({"serverr": {}}, "serverr: unknown key; did you mean server?"),
         (
             {"server": {"Zq": 1}},
-            "server.Zq: unknown key; known here: host, port, viewerToken, operatorToken",
+            (
+                "server.Zq: unknown key; known here: host, port, viewerToken, operatorToken, "
+                "tenantMetrics"
+            ),
         ),
         ({"server": []}, "server: must be a map of keys and values"),
         ({"server": {"port": 70_000}}, "server.port: must be at most 65535"),
