@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -12,33 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from policy.cost.capacity import Cluster
-from policy.cost.prices import PriceBook, price_book
+from policy.cost.prices import price_book
 from policy.cost.pricing import COSTS, Method, Terms, priced
 from policy.cost.usage import USAGE
-from policy.settings import parse_settings
-from policy.settings.cost import CostControl
-
-NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
-HOUR = timedelta(hours=1)
-EVERYTHING = {
-    "from": date(2026, 1, 1),
-    "perMillionSamples": "0.10",
-    "perThousandSeriesHours": "0.02",
-    "perQuery": "0.001",
-    "perQuerySecond": "0.0005",
-    "perGbMonth": "0.03",
-    "perCoreHour": "0.04",
-    "perMemoryGbHour": "0.005",
-    "perDiskGbMonth": "0.1",
-}
-
-
-def rules(**tree: Any) -> CostControl:  # noqa: ANN401 - a tree of settings
-    return parse_settings({"costControl": tree}).cost_control
-
-
-def book(*lists: dict[str, Any]) -> PriceBook:
-    return price_book(rules(prices=list(lists)))
+from tests.policy.cost.tables import EVERYTHING, HOUR, NOON, book, rules
 
 
 def usage(**columns: Any) -> pl.DataFrame:  # noqa: ANN401 - values of the columns
@@ -238,4 +215,4 @@ def test_without_lists_a_million_samples_cost_the_unit() -> None:
 )
 def test_a_price_book_that_is_none_is_refused(tree: dict[str, Any], said: str) -> None:
     with pytest.raises(Exception, match=said):
-        parse_settings({"costControl": tree})
+        rules(**tree)
