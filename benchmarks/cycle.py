@@ -45,30 +45,25 @@ CAPTURED = (
 A_TENANT = re.compile(r'user="([^"]+)"')
 
 
-def templates(component: str) -> tuple[list[str], list[str]]:
-    """The lines of a component: those of one tenant as `{tenant}`/`{value}` templates, others."""
-    page = gzip.decompress(CAPTURED.read_bytes()).decode()
-    lines = [line for line in page.splitlines() if line.startswith(f"cortex_{component}_")]
-    first = A_TENANT.search(next(line for line in lines if "user=" in line))
-    assert first is not None
-    mine = f'user="{first[1]}"'
-    tenants = [line.rpartition(" ")[0] for line in lines if mine in line]
-    return (
-        [line.replace(mine, 'user="@"') for line in tenants],
-        [line for line in lines if "user=" not in line],
-    )
-
-
 def page(component: str, *, tenants: int, tick: int) -> bytes:
-    """One pod's page, gzip."""
-    of_tenant, others = templates(component)
-    lines = [
-        f"{line.replace('@', f'tenant-{n:05d}')} {1_000 + n + 150 * tick * (n % 7)}"
-        for line in of_tenant
-        for n in range(tenants)
-    ]
-    text = "\n".join([*others, *lines, "cortex_distributor_replication_factor 3"])
-    return gzip.compress(f"{text}\n".encode(), compresslevel=1)
+    """One pod's page, gzip: the families of the component, each below its `# TYPE` as captured."""
+    lines: list[str] = []
+    captured = gzip.decompress(CAPTURED.read_bytes()).decode().splitlines()
+    first = next(found[0] for line in captured if (found := A_TENANT.search(line)))
+    for line in captured:
+        name = line.removeprefix("# TYPE ")
+        if not name.startswith(f"cortex_{component}_"):
+            continue
+        if line is not name or "user=" not in line:
+            lines.append(line)
+        elif first in line:
+            head = line.rpartition(" ")[0].replace(first, 'user="@"')
+            lines += [
+                f"{head.replace('@', f'tenant-{n:05d}')} {1_000 + n + 150 * tick * (n % 7)}"
+                for n in range(tenants)
+            ]
+    lines.insert(0, "cortex_distributor_replication_factor 3")
+    return gzip.compress("\n".join([*lines, ""]).encode(), compresslevel=1)
 
 
 def serve(tenants: int) -> None:

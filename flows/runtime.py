@@ -32,6 +32,7 @@ from storage.runs import Run as RunRecord
 from storage.runs import record_run
 from tasks.audit_entries import Turn, run_turned
 from tasks.collect import collect
+from tasks.exposition_known import KnownPage
 from tasks.promql import collect_promql
 from tasks.publish import Publication
 from tasks.telemetry import Telemetry
@@ -76,6 +77,7 @@ class Memory:
 
     Attributes:
         scrape: the newest one; the next rates start from it.
+        pages: by process, what its page was like in the newest look.
         standing: LIMITS of the document that stood in the sink when it was last looked at; None
             before the first look.
         stood: the version of the document that `standing` was read from, and what it said.
@@ -116,6 +118,7 @@ class Memory:
     """
 
     scrape: Scrape | None = None
+    pages: dict[str, KnownPage] = field(default_factory=dict)
     standing: pl.DataFrame | None = None
     stood: tuple[str, pl.DataFrame] | None = None
     ours: str | None = None
@@ -276,7 +279,7 @@ async def look(runtime: Runtime, settings: Settings) -> Scrape:
             )
             runtime.memory.scrape, seen = pair.since(runtime.memory.scrape), pair.current
         else:
-            seen = await collect(settings, clock=runtime.clock)
+            seen = await collect(settings, clock=runtime.clock, known=runtime.memory.pages)
     except OptimizerError:
         _answered(runtime, coverage=0.0)
         raise

@@ -85,7 +85,8 @@ def demand(
     paired = 0.0
     cortex = product(current) == "cortex"
     if previous is not None:
-        per_second = rates(previous.readings, current.readings, families=_COUNTERS)
+        seconds = seconds_between(previous.readings, current.readings)
+        per_second = rates(previous.readings, current.readings, families=_COUNTERS, seconds=seconds)
         replayed = _replayed(previous, current)
         if not replayed.is_empty():
             per_second = per_second.join(replayed, on=["pod", "family", "user"], how="anti")
@@ -93,7 +94,7 @@ def demand(
         terms += _rates(
             per_second.filter(~unlimited).drop_nulls("user"), cortex=cortex, limits=limits
         )
-        paired = _paired(previous, current)
+        paired = _paired(previous, current, timed=seconds)
     found = reduced(pl.concat(terms), measures=_MEASURES, copies=copies, shared=not cortex)
     series = series_demand(current, copies=copies, limits=limits)
     return (
@@ -113,14 +114,15 @@ def demand(
     )
 
 
-def _paired(previous: Scrape, current: Scrape) -> float:
+def _paired(previous: Scrape, current: Scrape, *, timed: pl.DataFrame) -> float:
     """The share of the known pods that answered both times, some time apart, 0..1."""
     known = len(current.answered) + len(current.failed)
     both = set(current.answered) & set(previous.answered)
-    timed = set(seconds_between(previous.readings, current.readings).get_column("pod"))
-    read = _pods(current) & _pods(previous)
-    # A pod without any reading (a page with nothing for us) has no rate to miss.
-    return len(both - (read - timed)) / known if known else 0.0
+    untimed = both - set(timed["pod"])
+    if untimed:
+        # A pod without any reading (a page with nothing for us) has no rate to miss.
+        untimed &= _pods(current) & _pods(previous)
+    return len(both - untimed) / known if known else 0.0
 
 
 def _replayed(previous: Scrape, current: Scrape) -> pl.DataFrame:

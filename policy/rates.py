@@ -24,7 +24,11 @@ RATES: Final = pl.Schema(
 
 
 def rates(
-    previous: pl.DataFrame, current: pl.DataFrame, *, families: Collection[str] | None = None
+    previous: pl.DataFrame,
+    current: pl.DataFrame,
+    *,
+    families: Collection[str] | None = None,
+    seconds: pl.DataFrame | None = None,
 ) -> pl.DataFrame:
     """What each counter grew by per second between two scrapes.
 
@@ -38,12 +42,20 @@ def rates(
         current: READINGS of the later one. Only families that end in `_total` are counters; rows
             that differ only in labels that are no key are summed first.
         families: the counters to look at; None is all of them.
+        seconds: the answer of `seconds_between`, where it is at hand.
 
     Returns:
         RATES, never negative. A counter that vanished gives no row, nor does a pod that is not
-        in both scrapes or whose clock did not advance.
+        in both scrapes or whose clock did not advance. A counter may have several rows, which add
+        up to its rate: those that differ in labels that are no key.
     """
     now, before = pl.col("after"), pl.col("before")
+    seconds = seconds_between(previous, current) if seconds is None else seconds
+    grown = (now - before) / pl.col("seconds")
+    if (both := _side_by_side(previous, current, families=families)) is not None:
+        return both.join(seconds, on="pod", maintain_order="none").select(
+            *_KEY, grown.alias("per_second")
+        )
     return (
         # Both scrapes are summed in one go: a join of them would cost as much again.
         pl.concat(
@@ -55,14 +67,37 @@ def rates(
         .group_by(_KEY)
         .agg(now.sum(), before.sum(), now.is_not_null().any().alias("here"))
         .filter("here")
-        .join(seconds_between(previous, current), on="pod", maintain_order="none")
+        .join(seconds, on="pod", maintain_order="none")
         .select(
             *_KEY,
-            (pl.when(now < before).then(now).otherwise(now - before) / pl.col("seconds")).alias(
-                "per_second"
-            ),
+            pl.when(now < before)
+            .then(now / pl.col("seconds"))
+            .otherwise(grown)
+            .alias("per_second"),
         )
     )
+
+
+def _side_by_side(
+    previous: pl.DataFrame, current: pl.DataFrame, *, families: Collection[str] | None
+) -> pl.DataFrame | None:
+    """The counters with both values, when row by row the scrapes tell the same and none fell.
+
+    That is what two looks at a calm cluster are like, and nothing has to be found then. A counter
+    of several rows has not fallen when none of them has, and grew by what they grew by.
+    """
+    if previous.height != current.height:
+        return None
+    if not all((previous[name].eq_missing(current[name])).all() for name in _KEY):
+        return None
+    both = (
+        current.lazy()
+        .select(*_KEY, pl.col("value").alias("after"))
+        .with_columns(previous["value"].alias("before"))
+        .filter(_wanted(families))
+        .collect()
+    )
+    return None if (both["after"] < both["before"]).any() else both
 
 
 def seconds_between(previous: pl.DataFrame, current: pl.DataFrame) -> pl.DataFrame:
@@ -87,16 +122,17 @@ def seconds_between(previous: pl.DataFrame, current: pl.DataFrame) -> pl.DataFra
 def _counters(
     readings: pl.DataFrame, *, families: Collection[str] | None, into: str, empty: str
 ) -> pl.DataFrame:
-    wanted = (
-        pl.col("family").cat.ends_with("_total")
-        if families is None
-        else pl.col("family").is_in(list(families))
-    )
     order = sorted((into, empty))
     return (
         readings.lazy()
-        .filter(wanted)
+        .filter(_wanted(families))
         .select(*_KEY, pl.col("value").alias(into), pl.lit(None, dtype=pl.Float64).alias(empty))
         .select(*_KEY, *order)
         .collect()
     )
+
+
+def _wanted(families: Collection[str] | None) -> pl.Expr:
+    if families is None:
+        return pl.col("family").cat.ends_with("_total")
+    return pl.col("family").is_in(list(families))

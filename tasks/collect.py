@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -14,6 +14,7 @@ from policy.settings import Settings
 from policy.sources import Told, defaults_told, names_told, overridden
 from tasks.discover import discover
 from tasks.effective import limits_told
+from tasks.exposition_known import KnownPage
 from tasks.http import MimirUnavailable, client_of
 from tasks.retry import retry_policy
 from tasks.scrape import scrape
@@ -46,8 +47,18 @@ class LoadedLimits:
     task_run_name="scrape every process",
     **retry_policy(retries=2, timeout_seconds=60),
 )
-async def collect(settings: Settings, *, clock: Callable[[], datetime]) -> Scrape:
+async def collect(
+    settings: Settings,
+    *,
+    clock: Callable[[], datetime],
+    known: MutableMapping[str, KnownPage] | None = None,
+) -> Scrape:
     """Find every process and scrape it once; one that fails leaves the others.
+
+    Args:
+        settings: of the look.
+        clock: the time now, aware UTC.
+        known: what the pages were like in the look before; put there for the next.
 
     Raises:
         MimirUnavailable: not one process answered.
@@ -63,6 +74,7 @@ async def collect(settings: Settings, *, clock: Callable[[], datetime]) -> Scrap
             clock=clock,
             batching=performance.batch_processing,
             timeout_seconds=mimir.timeout.total_seconds(),
+            known=known,
         )
     if not seen.answered:
         first = next(iter(seen.failed.values()))

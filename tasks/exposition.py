@@ -1,10 +1,11 @@
 """Read the few families that matter out of a Prometheus text page.
 
 A page of a big cluster has a hundred thousand samples and one in six is of use, so the page is
-never parsed as a whole: its lines are cut and chosen in bulk, and only the chosen ones are taken
-apart. Lines in the shape that the Go client writes are cut at their quotes; every other legal
-shape (escapes, blanks, timestamps, exemplars, quoted names) goes through regular expressions
-that run in linear time.
+never parsed as a whole: families that nobody wants are left out in one piece
+(tasks.exposition_sections), the lines that are left are cut and chosen in bulk, and only those of
+a page that has changed are taken apart (tasks.exposition_known). Lines in the shape that the Go
+client writes are cut at their quotes; every other legal shape (escapes, blanks, timestamps,
+exemplars, quoted names) goes through regular expressions that run in linear time.
 
 A page that is cut short, is not text, or comes from another program is refused as a whole: half
 a page would look like a cluster with less load.
@@ -13,7 +14,7 @@ a page would look like a cluster with less load.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -21,13 +22,18 @@ import polars as pl
 
 from policy.errors import SkippableError
 from policy.frames import READINGS
+from tasks.exposition_known import Cut, KnownPage, cut_before_values
+from tasks.exposition_sections import wanted_text
 
 PAGE: Final = pl.Schema({name: kind for name, kind in READINGS.items() if name != "at"})
-_LINES: Final = pl.Schema({"page": pl.UInt32(), "line": pl.String()})
+_LINES: Final = pl.Schema({"page": pl.UInt32(), "number": pl.UInt32(), "line": pl.String()})
 _ROWS: Final = pl.Schema(
-    {"page": _LINES["page"], **{name: kind for name, kind in PAGE.items() if name != "pod"}}
+    {
+        **{name: _LINES[name] for name in ("page", "number")},
+        **{name: kind for name, kind in PAGE.items() if name != "pod"},
+    }
 )
-_LABELS: Final = tuple(name for name in _ROWS if name not in {"page", "family", "value"})
+_LABELS: Final = tuple(name for name in PAGE if name not in {"pod", "family", "value"})
 
 _BLANK: Final = r"[ \t]*"
 _INSIDE: Final = r'(?:[^"\\]|\\.)*'
@@ -51,51 +57,101 @@ class Pages:
     """What a number of pages said.
 
     Attributes:
-        rows: READINGS without `at`, one row per sample, in no order. Labels without a column are
-            dropped and their rows kept apart, for the caller to sum.
+        of: by pod PAGE, one row per sample; pages with the same lines give the same rows in the
+            same order. Labels without a column are dropped and their rows kept apart, for the
+            caller to sum.
         refused: the pods whose page gave no rows, with one line that says why.
     """
 
-    rows: pl.DataFrame
+    of: Mapping[str, pl.DataFrame]
     refused: Mapping[str, str]
 
+    @property
+    def rows(self) -> pl.DataFrame:
+        """PAGE of all pods."""
+        return pl.concat([pl.DataFrame(schema=PAGE), *self.of.values()])
 
-def read_pages(pages: Mapping[str, bytes], *, families: Collection[str]) -> Pages:
+
+def read_pages(
+    pages: Mapping[str, bytes],
+    *,
+    families: Collection[str],
+    known: MutableMapping[str, KnownPage] | None = None,
+) -> Pages:
     """The samples of the wanted families, of many pages in one go: small ones cost little then.
 
     Args:
         pages: by pod, whole pages in the Prometheus text format (OpenMetrics text is read too),
             UTF-8, not compressed.
         families: full sample names; those that a page lacks give no rows.
+        known: by pod, what its page was like the last time that these families were read; what is
+            learned of it is put there.
 
     Returns:
         The samples. Those that are NaN or infinite are no measurement and give no row. A page
         that is cut short, is not one of Mimir or Cortex, or has a line of a wanted family that
         cannot be understood, is refused and gives none at all.
     """
-    names = "|".join(re.escape(name) for name in sorted(families))
-    wanted = rf'^{_BLANK}(?:(?:{names})(?:[ \t{{]|$)|\{{{_BLANK}"(?:{names})")'
-    pods = tuple(pages)
+    known = {} if known is None else known
     refused: dict[str, str] = {}
-    found = [pl.DataFrame(schema=_LINES)]
-    for number, page in enumerate(pages.values()):
+    texts: dict[str, str] = {}
+    cuts: dict[str, Cut] = {}
+    found: dict[str, pl.DataFrame] = {}
+    for pod, page in pages.items():
         try:
             text = _text(page)
         except UnreadablePage as error:
-            refused[pods[number]] = str(error)
+            refused[pod] = str(error)
             continue
-        for piece in _pieces(text) if names else ():
-            lines = pl.Series("line", [piece]).str.split("\n").explode()
-            lines = lines.filter(lines.str.contains(wanted))
-            found.append(lines.to_frame().select(_page_number(number), "line"))
-    cut, rest = _read_cut(pl.concat(found), names=names)
-    others, broken = _read_any(rest, names=names)
-    refused |= {pods[number]: why for number, why in broken.items()}
-    rows = pl.concat([*cut, others]).filter(
-        pl.col("value").is_finite(), ~pl.col("page").is_in(list(broken))
+        text = wanted_text(text, families=families)
+        if (before := known.get(pod)) is not None:
+            cuts[pod] = cut_before_values(_lines(text))
+            if (rows := before.read(cuts[pod])) is not None:
+                found[pod] = rows.select(PAGE.names())
+                continue
+        texts[pod] = text
+    taken, broken = _taken_apart(texts, families=families)
+    for pod, rows in taken.items():
+        cut = cuts[pod] if pod in cuts else cut_before_values(_lines(texts[pod]))
+        known[pod] = KnownPage(cut.heads, rows.drop("number", "value"), rows["number"])
+        found[pod] = rows.select(PAGE.names())
+    return Pages(
+        of={pod: found[pod].filter(pl.col("value").is_finite()) for pod in pages if pod in found},
+        refused=refused | broken,
     )
+
+
+def _taken_apart(
+    texts: Mapping[str, str], *, families: Collection[str]
+) -> tuple[dict[str, pl.DataFrame], dict[str, str]]:
+    """By pod, PAGE and the number of the line, of pages that can be understood; why of others."""
+    if not texts or not families:
+        return {}, {}
+    names = "|".join(re.escape(name) for name in sorted(families))
+    wanted = rf'^{_BLANK}(?:(?:{names})(?:[ \t{{]|$)|\{{{_BLANK}"(?:{names})")'
+    pods = tuple(texts)
+    chosen = [pl.DataFrame(schema=_LINES)]
+    for page, text in enumerate(texts.values()):
+        before = 0
+        for piece in _pieces(text):
+            lines = _lines(piece).to_frame().with_row_index("number", offset=before)
+            before += lines.height
+            chosen.append(
+                lines.filter(pl.col("line").str.contains(wanted)).select(
+                    pl.lit(page, dtype=_LINES["page"]).alias("page"), "number", "line"
+                )
+            )
+    cut, rest = _read_cut(pl.concat(chosen), names=names)
+    others, broken = _read_any(rest, names=names)
+    rows = pl.concat([*cut, others])
     pod = pl.Series("pod", pods, dtype=PAGE["pod"]).gather(rows.get_column("page"))
-    return Pages(rows=rows.with_columns(pod).select(PAGE.names()), refused=refused)
+    by_page = rows.with_columns(pod).partition_by("page", as_dict=True, maintain_order=True)
+    without = pl.DataFrame(schema={**PAGE, "number": _LINES["number"]})
+    return {
+        pod: by_page[page,].select(without.columns) if (page,) in by_page else without
+        for page, pod in enumerate(pods)
+        if page not in broken
+    }, {pods[page]: why for page, why in broken.items()}
 
 
 def _text(page: bytes) -> str:
@@ -128,8 +184,9 @@ def _pieces(text: str) -> Iterator[str]:
         start = end
 
 
-def _page_number(number: int) -> pl.Expr:
-    return pl.lit(number, dtype=_LINES["page"]).alias("page")
+def _lines(text: str) -> pl.Series:
+    """The lines of a text that ends with the end of one."""
+    return pl.Series("line", text.split("\n")[:-1], dtype=_LINES["line"])
 
 
 def _read_cut(lines: pl.DataFrame, *, names: str) -> tuple[list[pl.DataFrame], pl.DataFrame]:

@@ -6,12 +6,12 @@ asked for is unpacked, and no more than a page can be: a few packed bytes may cl
 
 from __future__ import annotations
 
-import zlib
 from dataclasses import dataclass
 from typing import Final
 
 import httpx
 import zstandard
+from zlib_ng import zlib_ng
 
 from tasks.exposition import UnreadablePage
 
@@ -69,10 +69,10 @@ def _gunzipped(body: bytes) -> bytes:
     texts: list[bytes] = []
     room_bytes = MOST_TEXT_BYTES
     while body:  # gzip may come in several parts, one after the other
-        unpacker = zlib.decompressobj(zlib.MAX_WBITS | 16)
+        unpacker = zlib_ng.decompressobj(zlib_ng.MAX_WBITS | 16)
         try:
             texts.append(unpacker.decompress(body, room_bytes))
-        except zlib.error as error:
+        except zlib_ng.error as error:  # type: ignore[misc]  # a class, whatever its stub says
             raise UnreadablePage(f"the page could not be read: it is no gzip ({error})") from error
         room_bytes -= len(texts[-1])
         if room_bytes <= 0:

@@ -11,7 +11,7 @@ wait: memory is bounded by the largest pages that are under way, not by how many
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, MutableMapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -25,6 +25,7 @@ from policy.frames import READINGS, empty
 from policy.scrape import FAMILIES, Pod, Scrape
 from policy.settings.performance import BatchProcessing
 from tasks.exposition import UnreadablePage, read_pages
+from tasks.exposition_known import KnownPage
 from tasks.http import ahead_seconds, check, failure, shown
 from tasks.packing import Packed, packed, text_size, unpacked
 
@@ -42,6 +43,7 @@ async def scrape(
     clock: Callable[[], datetime],
     batching: BatchProcessing = _AS_USUAL,
     timeout_seconds: float = 10.0,
+    known: MutableMapping[str, KnownPage] | None = None,
 ) -> Scrape:
     """Read FAMILIES from the metrics page of every pod.
 
@@ -51,16 +53,18 @@ async def scrape(
         clock: the time now, aware UTC.
         batching: most pods asked at once, and most pages read in one go.
         timeout_seconds: longest time for one pod's whole page, waiting for its turn excluded.
+        known: by pod, what its page was like in the scrape before; put there for the next.
 
     Returns:
         The scrape. Pods that failed are in `failed`, all of them if need be.
     """
     began = clock()
-    known = {pod.name: pod for pod in reversed(pods)}
+    known = {} if known is None else known
+    by_name = {pod.name: pod for pod in reversed(pods)}
     names = tuple(dict.fromkeys(pod.name for pod in pods))
     failed: dict[str, str] = {}
     ahead: dict[str, float] = {}
-    readings = [empty(READINGS)]
+    readings: dict[str, pl.DataFrame] = {}
     limits = batching if batching.enabled else _AS_USUAL
     waiting = _Waiting(most_requests=limits.max_concurrent)
 
@@ -82,13 +86,13 @@ async def scrape(
             return None
 
     async def read(batch: Sequence[_Page]) -> None:
-        rows, refused = await asyncio.to_thread(_readings, batch)
-        readings.append(rows)
+        rows, refused = await asyncio.to_thread(_readings, batch, known)
+        readings.update(rows)
         failed.update(refused)
         waiting.gave(batch)
 
     batch: list[_Page] = []
-    asked = [asyncio.ensure_future(one(known[name])) for name in names]
+    asked = [asyncio.ensure_future(one(by_name[name])) for name in names]
     for answer in asyncio.as_completed(asked):
         if page := await answer:
             batch.append(page)
@@ -97,14 +101,25 @@ async def scrape(
             await read(batch)
             batch = []
     await read(batch)
+    _forget(known, but=names)
     return Scrape(
         at=began,
-        readings=pl.concat(readings),
+        readings=_in_order(readings, names=names),
         answered=tuple(name for name in names if name not in failed),
         failed={name: failed[name] for name in names if name in failed},
-        addresses={name: known[name].url for name in names},
+        addresses={name: by_name[name].url for name in names},
         ahead=ahead,
     )
+
+
+def _forget(known: MutableMapping[str, KnownPage], *, but: Sequence[str]) -> None:
+    for gone in known.keys() - set(but):
+        known.pop(gone, None)
+
+
+def _in_order(readings: Mapping[str, pl.DataFrame], *, names: Sequence[str]) -> pl.DataFrame:
+    """READINGS in one order from look to look, whoever answered first: so they can be compared."""
+    return pl.concat([empty(READINGS), *(readings[name] for name in names if name in readings)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,8 +173,10 @@ async def _page(pod: Pod, *, client: httpx.AsyncClient, clock: Callable[[], date
         raise failure(error, url=url) from error
 
 
-def _readings(batch: Sequence[_Page]) -> tuple[pl.DataFrame, Mapping[str, str]]:
-    """READINGS of the pages, and why some of them have none."""
+def _readings(
+    batch: Sequence[_Page], known: MutableMapping[str, KnownPage]
+) -> tuple[Mapping[str, pl.DataFrame], Mapping[str, str]]:
+    """READINGS of the pages by pod, and why some of them have none."""
     texts: dict[str, bytes] = {}
     refused: dict[str, str] = {}
     for page in batch:
@@ -167,10 +184,10 @@ def _readings(batch: Sequence[_Page]) -> tuple[pl.DataFrame, Mapping[str, str]]:
             texts[page.pod] = unpacked(page.packed)
         except UnreadablePage as error:
             refused[page.pod] = str(error)
-    pages = read_pages(texts, families=FAMILIES)
-    moments = pl.DataFrame(
-        {"pod": [page.pod for page in batch], "at": [page.at for page in batch]},
-        schema={"pod": READINGS["pod"], "at": READINGS["at"]},
-    )
-    rows = pages.rows.join(moments, on="pod").select(READINGS.names())
+    pages = read_pages(texts, families=FAMILIES, known=known)
+    moments = {page.pod: pl.lit(page.at, dtype=READINGS["at"]).alias("at") for page in batch}
+    rows = {
+        pod: rows.with_columns(moments[pod]).select(READINGS.names())
+        for pod, rows in pages.of.items()
+    }
     return rows, {**refused, **pages.refused}

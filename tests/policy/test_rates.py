@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import polars as pl
 from hypothesis import given
 from hypothesis import strategies as st
+from polars.testing import assert_frame_equal
 
 from policy.frames import READINGS
 from policy.rates import RATES, rates
@@ -84,12 +85,51 @@ def test_a_counter_that_vanished_has_no_rate() -> None:
     assert found.get_column("user").to_list() == ["a"]
 
 
-def test_rows_that_differ_only_in_dropped_labels_are_summed_first() -> None:
+def test_rows_that_differ_only_in_dropped_labels_add_up_to_the_rate() -> None:
+    before, now = ({"value": 10.0}, {"value": 20.0}), ({"value": 40.0}, {"value": 50.0})
+
+    in_order = rates(readings(*before), later(*now))
+    gone = rates(readings(*before, {"value": 30.0}), later(*now))
+
+    assert in_order.get_column("per_second").sum() == 60 / 15
+    assert gone.get_column("per_second").sum() == 30 / 15
+
+
+def test_a_sum_that_falls_was_reset_whichever_of_its_rows_fell() -> None:
     found = rates(
-        readings({"value": 10.0}, {"value": 20.0}), later({"value": 40.0}, {"value": 50.0})
+        readings({"value": 10.0}, {"value": 20.0}), later({"value": 12.0}, {"value": 3.0})
     )
 
-    assert found.get_column("per_second").to_list() == [60 / 15]
+    assert found.get_column("per_second").to_list() == [15 / 15]
+
+
+@given(st.data())
+def test_the_order_of_the_rows_makes_no_difference(data: st.DataObject) -> None:
+    values = st.floats(0, 1e12)
+    keys = data.draw(st.lists(st.tuples(st.sampled_from("pq"), st.sampled_from("abc"))))
+    rows = [
+        {"pod": pod, "user": user, "before": data.draw(values), "after": data.draw(values)}
+        for pod, user in keys
+    ]
+    key = ["pod", "family", "user", "reason"]
+
+    def found(rows: list[dict[str, object]], order: list[int]) -> pl.DataFrame:
+        named = [row | {"value": row["before"]} for row in rows]
+        before = readings(
+            *({"pod": r["pod"], "user": r["user"], "value": r["value"]} for r in named)
+        )
+        now = later(
+            *(
+                {"pod": r["pod"], "user": r["user"], "value": r["after"]}
+                for r in (rows[n] for n in order)
+            )
+        )
+        return rates(before, now).group_by(key).agg(pl.col("per_second").sum()).sort("pod", "user")
+
+    straight = found(rows, list(range(len(rows))))
+    shuffled = found(rows, data.draw(st.permutations(range(len(rows)))))
+
+    assert_frame_equal(straight, shuffled, rel_tol=1e-9, abs_tol=1e-3)
 
 
 def test_gauges_have_no_rate() -> None:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import gzip
-from collections.abc import Sequence
+from collections.abc import MutableMapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Self
 
 import httpx
-import polars as pl
 import pytest
 import zstandard
 
@@ -22,6 +21,7 @@ from policy.settings.performance import (
 )
 from policy.settings.promql import Promql
 from tasks import scrape as scraping
+from tasks.exposition_known import KnownPage
 from tasks.http import mimir_client
 from tasks.promql_http import promql_client
 from tasks.scrape import scrape
@@ -117,9 +117,11 @@ async def batches(
     sizes: list[int] = []
     really = scraping._readings
 
-    def counted(batch: Sequence[scraping._Page]) -> tuple[pl.DataFrame, object]:
+    def counted(
+        batch: Sequence[scraping._Page], known: MutableMapping[str, KnownPage] | None
+    ) -> object:
         sizes.append(len(batch))
-        return really(batch)
+        return really(batch, known)
 
     monkeypatch.setattr(scraping, "_readings", counted)
     answer = httpx.MockTransport(lambda _: httpx.Response(200, content=PAGE))
@@ -164,10 +166,12 @@ async def test_nobody_is_asked_while_too_much_waits_to_be_read(
         most_held = max(most_held, held)
         return httpx.Response(200, content=PAGE)
 
-    def counted(batch: Sequence[scraping._Page]) -> tuple[pl.DataFrame, object]:
+    def counted(
+        batch: Sequence[scraping._Page], known: MutableMapping[str, KnownPage] | None
+    ) -> object:
         nonlocal held
         held -= len(batch)
-        return really(batch)
+        return really(batch, known)
 
     monkeypatch.setattr(scraping, "_readings", counted)
     async with mimir_client(
