@@ -22,6 +22,7 @@ bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.cycle
 	$(BIN)/python -m benchmarks.cadence
 	$(BIN)/python -m benchmarks.protect
+	$(BIN)/python -m benchmarks.screens
 	$(BIN)/python -m benchmarks.calm
 	$(BIN)/python -m benchmarks.backfill
 	$(BIN)/python -m benchmarks.cost_views
