@@ -97,7 +97,9 @@ def _tell_version(asked: bool) -> None:  # noqa: FBT001 - Typer calls it so
     if asked:
         from importlib.metadata import version as version_of  # noqa: PLC0415 - slow to import
 
-        typer.echo(f"mlo {version_of(DISTRIBUTION)}")
+        image = [os.environ.get(f"MIMIR_LIMIT_OPTIMIZER_{of}") for of in ("COMMIT", "BUILD_DATE")]
+        built = f" ({', '.join(filter(None, image))})" if any(image) else ""
+        typer.echo(f"mlo {version_of(DISTRIBUTION)}{built}")
         raise typer.Exit
 
 
