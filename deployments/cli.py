@@ -52,6 +52,7 @@ from deployments.commands.running import up
 from deployments.commands.savings import savings
 from deployments.commands.serve_document import serve_document
 from deployments.commands.simulate import simulate_commands
+from deployments.commands.snapshot import restore, snapshot
 from deployments.commands.sql import sql
 from deployments.commands.tenants import tenants
 from deployments.commands.whatif import whatif
@@ -154,6 +155,8 @@ app.command(rich_help_panel=REHEARSING)(drill)
 app.add_typer(simulate_commands, name="simulate", rich_help_panel=REHEARSING)
 app.command(rich_help_panel=CHECKING)(doctor)
 app.add_typer(config_commands, name="config", rich_help_panel=CHECKING)
+app.command(rich_help_panel=CHECKING)(snapshot)
+app.command(rich_help_panel=CHECKING)(restore)
 
 
 def run() -> None:

@@ -39,6 +39,7 @@ SILENT: Final[Mapping[str, str]] = {
             "release",
             "pause",
             "resume",
+            "restore",
             "breaker_enabled",
             "breaker_disabled",
             "breaker_reset",
