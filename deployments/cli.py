@@ -56,6 +56,7 @@ from deployments.commands.snapshot import restore, snapshot
 from deployments.commands.sql import sql
 from deployments.commands.tenants import tenants
 from deployments.commands.whatif import whatif
+from deployments.commands.withdraw import withdraw
 from policy.errors import OptimizerError
 
 DISTRIBUTION: Final = "mimir-limit-optimizer"
@@ -148,6 +149,7 @@ app.command(rich_help_panel=OVERRULING)(rollback)
 app.command(rich_help_panel=OVERRULING)(release)
 app.command(rich_help_panel=OVERRULING)(holds)
 app.command(rich_help_panel=OVERRULING)(pause)
+app.command(rich_help_panel=OVERRULING)(withdraw)
 app.command(rich_help_panel=OVERRULING)(resume)
 app.add_typer(breaker_commands, name="breaker", rich_help_panel=OVERRULING)
 app.add_typer(alert_commands, name="alerts", rich_help_panel=OVERRULING)

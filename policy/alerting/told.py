@@ -40,6 +40,7 @@ SILENT: Final[Mapping[str, str]] = {
             "pause",
             "resume",
             "restore",
+            "withdraw",
             "breaker_enabled",
             "breaker_disabled",
             "breaker_reset",

@@ -23,6 +23,7 @@ OF_PEOPLE = (
     "pause",
     "resume",
     "restore",
+    "withdraw",
     *(f"breaker_{what}" for what in ("enabled", "disabled", "reset")),
     *("alert_acknowledged", "alert_retried"),
 )  # entered by SQL
