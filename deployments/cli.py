@@ -52,9 +52,11 @@ from deployments.commands.running import up
 from deployments.commands.savings import savings
 from deployments.commands.serve_document import serve_document
 from deployments.commands.simulate import simulate_commands
+from deployments.commands.snapshot import restore, snapshot
 from deployments.commands.sql import sql
 from deployments.commands.tenants import tenants
 from deployments.commands.whatif import whatif
+from deployments.commands.withdraw import withdraw
 from policy.errors import OptimizerError
 
 DISTRIBUTION: Final = "mimir-limit-optimizer"
@@ -147,6 +149,7 @@ app.command(rich_help_panel=OVERRULING)(rollback)
 app.command(rich_help_panel=OVERRULING)(release)
 app.command(rich_help_panel=OVERRULING)(holds)
 app.command(rich_help_panel=OVERRULING)(pause)
+app.command(rich_help_panel=OVERRULING)(withdraw)
 app.command(rich_help_panel=OVERRULING)(resume)
 app.add_typer(breaker_commands, name="breaker", rich_help_panel=OVERRULING)
 app.add_typer(alert_commands, name="alerts", rich_help_panel=OVERRULING)
@@ -154,6 +157,8 @@ app.command(rich_help_panel=REHEARSING)(drill)
 app.add_typer(simulate_commands, name="simulate", rich_help_panel=REHEARSING)
 app.command(rich_help_panel=CHECKING)(doctor)
 app.add_typer(config_commands, name="config", rich_help_panel=CHECKING)
+app.command(rich_help_panel=CHECKING)(snapshot)
+app.command(rich_help_panel=CHECKING)(restore)
 
 
 def run() -> None:

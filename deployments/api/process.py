@@ -57,7 +57,7 @@ class ProcessStatus(BaseModel):
         version: of the program.
         coverage: which part of Mimir's processes answered the newest look, 0 to 1.
         components: flows by their newest run, the history, Mimir.
-        paused: why nothing is published; null: nobody paused.
+        paused: why nothing is published, or why our limits are gone; null: nobody said so.
         emergency: where it stands; null: nothing is watched.
         tenants: that were seen lately.
         revision: the newest that was published; null: none was.
@@ -131,7 +131,7 @@ def process_routes(desk: Desk, *, access: Access, vitals: Vitals) -> APIRouter:
                 name: Component(works=problem is None, problem=problem)
                 for name, problem in vitals.components().items()
             },
-            paused=fleet.paused(settings, where=where),
+            paused=fleet.stopped(settings, where=where),
             emergency=None if emergency is None else json.loads(emergency),
             tenants=known.filter(state=SEEN).height,
             revision=None if revisions.is_empty() else revisions["revision"].max(),

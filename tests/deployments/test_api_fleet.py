@@ -94,6 +94,7 @@ def test_a_tenant_is_told_in_full_and_one_that_nobody_knows_is_not_there(process
             "pin",
         ),
         ("/pause", {"until": "2026-11-24T12:00:00+01:00"}, "pause"),
+        ("/withdraw", {}, "withdraw"),
     ],
 )
 def test_an_order_is_carried_out_by_an_operator_only_and_is_entered(
