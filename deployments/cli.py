@@ -46,6 +46,7 @@ from deployments.commands.pause import pause, resume
 from deployments.commands.pins import pin, pins, unpin
 from deployments.commands.query_log import query_log
 from deployments.commands.recommend import recommend
+from deployments.commands.report import report
 from deployments.commands.risk import risk
 from deployments.commands.rollback import holds, release, rollback
 from deployments.commands.running import up
@@ -131,6 +132,7 @@ app.command(rich_help_panel=LOOKING)(risk)
 app.command(rich_help_panel=LOOKING)(cost)
 app.command(rich_help_panel=LOOKING)(budget)
 app.command(rich_help_panel=LOOKING)(savings)
+app.command(rich_help_panel=LOOKING)(report)
 app.command(rich_help_panel=LOOKING)(explain)
 app.command(rich_help_panel=LOOKING)(whatif)
 app.command(rich_help_panel=LOOKING)(backtest)

@@ -39,6 +39,7 @@ from deployments.prefect_server import (
     start_server,
     wait_until_healthy,
 )
+from deployments.report_route import report_routes
 from deployments.simulation import (
     Simulation,
     plan_simulation,
@@ -187,7 +188,11 @@ class Up:
             clock=self.clock,
             document=ServedDocument(settings.publish.file.path) if served else None,
             api=api_routes(desk, access=access, vitals=self.vitals),
-            debug=(alerting_routes(desk, access=access), profile_routes(access=access)),
+            others=(
+                report_routes(desk, access=access),
+                alerting_routes(desk, access=access),
+                profile_routes(access=access),
+            ),
         )
         endpoint = Endpoint(app, host=settings.server.host, port=settings.server.port)
         endpoint.start()

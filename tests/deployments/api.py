@@ -19,6 +19,7 @@ from deployments.api.profiles import profile_routes
 from deployments.api.rate import Buckets
 from deployments.api.routes import api_routes
 from deployments.endpoint import application
+from deployments.report_route import report_routes
 from flows.vitals import Vitals
 from policy.settings import Settings, parse_settings
 from storage.database import Database
@@ -59,7 +60,11 @@ class Process:
             protect_interval=lambda: timedelta(seconds=15),
             clock=self.clock,
             api=api_routes(desk, access=access, vitals=vitals, buckets=self.buckets),
-            debug=(alerting_routes(desk, access=access), profile_routes(access=access)),
+            others=(
+                report_routes(desk, access=access),
+                alerting_routes(desk, access=access),
+                profile_routes(access=access),
+            ),
         )
 
     def call(
