@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test lint bench image-dry lock clean
+.PHONY: run test lint chart bench image-dry lock clean
 
 run: $(VENV)/.run
 	$(BIN)/mlo up --simulate
@@ -16,6 +16,10 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# What the Helm chart knows of the settings.
+chart: $(VENV)/.dev
+	$(BIN)/python -m helm.generate
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.exposition
