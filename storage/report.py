@@ -14,6 +14,8 @@ from storage.client import query
 from storage.database import Database, read_frame
 from storage.literals import literal
 
+BUCKET: Final = timedelta(minutes=5)
+_HOUR: Final = timedelta(hours=1)
 # Points begin at whole multiples of their length since 1970, so that a later report has the same.
 _POINT: Final = """
     make_timestamptz("at" // {step} * {step}) as "at"
@@ -22,18 +24,18 @@ _USAGE: Final = """
     with asked(tenant, "limit", signal) as (values {pairs})
     select {point}, tenant, "limit", max(max) as peak
     from (
-        select epoch_us("at") as "at", tenant, signal, max from peaks_hourly
+        select epoch_us("at") as "at", tenant, signal, max from {table}
         where "at" >= {since}::timestamptz and "at" < {until}::timestamptz
             and signal in ({signals}) and tenant in ({tenants})
     ) join asked using (tenant, signal)
     group by all
     order by tenant, "limit", "at"
 """
-# The mean of the hours' sums: an hour in which a tenant is missing has what the others asked for.
+# The mean of the sums: an hour in which a tenant is missing has what the others asked for.
 _ASKED: Final = """
     select {point}, avg(asked) as asked, max(tenants) as tenants
     from (
-        select epoch_us("at") as "at", sum(mean) as asked, count(*) as tenants from peaks_hourly
+        select epoch_us("at") as "at", sum(mean) as asked, count(*) as tenants from {table}
         where "at" >= {since}::timestamptz and "at" < {until}::timestamptz and signal = {signal}
         group by all
     )
@@ -107,7 +109,7 @@ def usage(
         pairs: tenant, limit, signal.
         since: aware UTC.
         until: aware UTC.
-        step: how long a point is, whole hours.
+        step: how long a point is: whole hours, or whole buckets of 5 minutes.
 
     Raises:
         StorageError: the history cannot be reached.
@@ -116,6 +118,7 @@ def usage(
         return USAGE.to_frame()
     sql = _USAGE.format(
         pairs=_rows(pairs.select("tenant", "limit", "signal")),
+        table=_table(step),
         point=_point(step),
         signals=_listed(pairs["signal"].unique().sort()),
         tenants=_listed(pairs["tenant"].unique().sort()),
@@ -128,7 +131,12 @@ def asked_by_all(
     where: str | Database, *, since: datetime, until: datetime, step: timedelta
 ) -> pl.DataFrame:
     """ASKED of the window; see `usage`."""
-    sql = _ASKED.format(point=_point(step), signal=literal(SAMPLES_ASKED), **_window(since, until))
+    sql = _ASKED.format(
+        table=_table(step),
+        point=_point(step),
+        signal=literal(SAMPLES_ASKED),
+        **_window(since, until),
+    )
     return _asked(where, sql, schema=ASKED)
 
 
@@ -165,6 +173,10 @@ def _asked(where: str | Database, sql: str, *, schema: pl.Schema) -> pl.DataFram
     if isinstance(where, Database):
         return read_frame(where, sql, schema=schema)
     return query(where, sql).select(schema.names()).cast(schema)
+
+
+def _table(step: timedelta) -> str:
+    return "demand_5m" if step % _HOUR else "peaks_hourly"
 
 
 def _point(step: timedelta) -> str:

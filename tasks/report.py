@@ -33,6 +33,7 @@ from storage import alert_reading, reading, spending
 from storage import report as stored
 from storage.budgets import read_budgets
 from storage.database import Database
+from storage.report import BUCKET
 from storage.savings import read_savings
 from tasks.whole_file import write_whole
 
@@ -40,6 +41,8 @@ DAYS: Final = 14
 MOST_DAYS: Final = 400
 POINTS: Final = 14 * 24
 """At most so many points has a chart; of a longer window each is of more hours than one."""
+FINE_DAYS: Final = 2
+"""Windows that are drawn from 5-minute rollups; longer ones from hourly peaks."""
 _HOUR: Final = timedelta(hours=1)
 
 
@@ -136,7 +139,10 @@ def gathered(settings: Settings, *, where: str | Database, days: int, now: datet
 
 
 def _step(days: int) -> timedelta:
-    return max(1, ceil(days * 24 / POINTS)) * _HOUR
+    """How long a point is: of a few days whole buckets, else whole hours."""
+    if days <= FINE_DAYS:
+        return ceil(days * (_HOUR * 24 / BUCKET) / POINTS) * BUCKET
+    return ceil(days * 24 / POINTS) * _HOUR
 
 
 def _emergency(where: str | Database) -> Level | None:

@@ -31,6 +31,7 @@ MOST_LISTED: Final = 50
 MOST_TIMELINES: Final = 30
 UNKNOWN: Final = "unknown"
 _TEMPLATES: Final = Path(__file__).parent / "templates"
+_HOUR_SECONDS: Final = 3600
 _WIDTH: Final = 1000.0
 _LEAST_WIDTH: Final = 3.0  # what lasted less is drawn so long, or nobody would see it
 _KEYS: Final = ["tenant", "limit"]
@@ -62,6 +63,7 @@ def report_page(report: Report) -> str:
         policy=content_policy(style, script),
         style=Markup(style),  # noqa: S704 - files of ours
         script=Markup(script),  # noqa: S704 - likewise
+        step=_length(report.step_seconds),
         data=_as_block(chart_data(report)),
         tenants=_tenants(report),
         charts=_charts(report),
@@ -159,6 +161,14 @@ def _timelines(report: Report) -> Listed:
         for key, its in shown.group_by("tenant", maintain_order=True)
     ]
     return Listed(rows=rows, of=order.height)
+
+
+def _length(seconds: int) -> str:
+    """`10 minutes`, `hour`, `3 hours`."""
+    if seconds < _HOUR_SECONDS:
+        return f"{seconds // 60} minutes"
+    hours = seconds // _HOUR_SECONDS
+    return "hour" if hours == 1 else f"{hours} hours"
 
 
 def _listed(frame: pl.DataFrame) -> Listed:

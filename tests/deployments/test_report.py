@@ -280,4 +280,6 @@ def test_a_report_of_one_day_begins_a_day_ago(database: Database) -> None:
     data = data_of(page_of(database, days=1))
 
     assert data["from"] == int((NOW - timedelta(days=1)).timestamp())
-    assert len(data["asked"]) == 24
+    assert (data["step"], len(data["asked"])) == (300, 288)
+    known = [value for value in data["charts"][1]["usage"] if value is not None]
+    assert known == [DEMAND[ACME]] * 24
