@@ -58,7 +58,7 @@ async def test_every_limit_of_ours_goes_and_none_comes_back(new_world: NewWorld)
     ours = world.loaded(tenant)
 
     withdrawn(world)
-    said = await world.run(protect, after=INTERVAL)
+    said = await world.decided(protect, after=INTERVAL)
     await world.run(protect, after=INTERVAL)
     written = len(world.revisions())
     world.restart()
