@@ -53,9 +53,11 @@ from deployments.commands.running import up
 from deployments.commands.savings import savings
 from deployments.commands.serve_document import serve_document
 from deployments.commands.simulate import simulate_commands
+from deployments.commands.snapshot import restore, snapshot
 from deployments.commands.sql import sql
 from deployments.commands.tenants import tenants
 from deployments.commands.whatif import whatif
+from deployments.commands.withdraw import withdraw
 from policy.errors import OptimizerError
 
 DISTRIBUTION: Final = "mimir-limit-optimizer"
@@ -98,7 +100,9 @@ def _tell_version(asked: bool) -> None:  # noqa: FBT001 - Typer calls it so
     if asked:
         from importlib.metadata import version as version_of  # noqa: PLC0415 - slow to import
 
-        typer.echo(f"mlo {version_of(DISTRIBUTION)}")
+        image = [os.environ.get(f"MIMIR_LIMIT_OPTIMIZER_{of}") for of in ("COMMIT", "BUILD_DATE")]
+        built = f" ({', '.join(filter(None, image))})" if any(image) else ""
+        typer.echo(f"mlo {version_of(DISTRIBUTION)}{built}")
         raise typer.Exit
 
 
@@ -147,6 +151,7 @@ app.command(rich_help_panel=OVERRULING)(rollback)
 app.command(rich_help_panel=OVERRULING)(release)
 app.command(rich_help_panel=OVERRULING)(holds)
 app.command(rich_help_panel=OVERRULING)(pause)
+app.command(rich_help_panel=OVERRULING)(withdraw)
 app.command(rich_help_panel=OVERRULING)(resume)
 app.add_typer(breaker_commands, name="breaker", rich_help_panel=OVERRULING)
 app.add_typer(alert_commands, name="alerts", rich_help_panel=OVERRULING)
@@ -154,6 +159,8 @@ app.command(rich_help_panel=REHEARSING)(drill)
 app.add_typer(simulate_commands, name="simulate", rich_help_panel=REHEARSING)
 app.command(rich_help_panel=CHECKING)(doctor)
 app.add_typer(config_commands, name="config", rich_help_panel=CHECKING)
+app.command(rich_help_panel=CHECKING)(snapshot)
+app.command(rich_help_panel=CHECKING)(restore)
 
 
 def run() -> None:

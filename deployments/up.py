@@ -173,7 +173,12 @@ class Up:
         """Serve metrics, health, API and document, which Mimir may wait for: so it comes first."""
         settings = source.current()
         access = Access(server=lambda: source.current().server)
-        desk = Desk(database=database, settings=source.current, clock=self.clock)
+        desk = Desk(
+            database=database,
+            settings=source.current,
+            clock=self.clock,
+            prefect_url=os.environ["PREFECT_API_URL"].removesuffix("/api"),
+        )
         served = settings.publish.sink == "http"
         self.vitals.store = database.problem
         app = application(

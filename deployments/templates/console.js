@@ -150,6 +150,13 @@
           { heading: "last seen", short: true, cell: (row) => since(row.last_seen) },
         ], found.rows, state.search ? "no tenant has that in its name" : "no tenant was seen yet"),
         pages(found.total),
+        make("h2", {}, "Newest runs"),
+        table([
+          { heading: "flow", short: true, cell: (row) => row.flow },
+          { heading: "what happened", cell: (row) => row.url ? make("a", { href: row.url, rel: "noreferrer" }, row.what) : row.what },
+          { heading: "outcome", short: true, cell: (row) => make("span", { class: row.outcome === "success" ? "" : "bad" }, row.outcome) },
+          { heading: "ended", short: true, cell: (row) => since(row.finished_at) },
+        ], status.runs, "no flow has run yet"),
       ];
     } },
     limits: { title: "Limits", show: async () => {

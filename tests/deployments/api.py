@@ -39,6 +39,7 @@ class Process:
     clock: Callable[[], datetime] = lambda: NOW
     seconds: Callable[[], float] = lambda: 0.0
     buckets: Buckets | None = None
+    prefect_url: str | None = None
 
     def settings(self) -> Settings:
         return parse_settings(self.tree)
@@ -46,7 +47,12 @@ class Process:
     def app(self) -> FastAPI:
         vitals = Vitals(born_at=NOW, coverage=1.0, store=self.database.problem)
         access = Access(server=lambda: self.settings().server)
-        desk = Desk(database=self.database, settings=self.settings, clock=self.clock)
+        desk = Desk(
+            database=self.database,
+            settings=self.settings,
+            clock=self.clock,
+            prefect_url=self.prefect_url,
+        )
         self.buckets = self.buckets or Buckets(seconds=self.seconds)
         return application(
             vitals=vitals,

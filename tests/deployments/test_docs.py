@@ -42,9 +42,10 @@ RUN_ELSEWHERE = ("python",)
 PROSE = ("", "text", "mermaid", "json", "csv", "promql", "diff", "markdown", "toml")
 OURS = ("mlo", ".venv/bin/mlo")
 OTHER_PROGRAMS = (
-    *("cat", "cd", "cp", "curl", "echo", "git", "grep", "head", "jq", "kubectl", "less", "mkdir"),
+    *("cat", "cd", "cp", "curl", "echo", "git", "grep", "head"),
+    *("helm", "jq", "kubectl", "less", "mkdir"),
 )
-ROOMS = "policy|storage|tasks|flows|deployments|simulator|tests|docs|benchmarks"
+ROOMS = "helm|policy|storage|tasks|flows|deployments|simulator|tests|docs|benchmarks"
 # Typer keeps the class to itself; what it shows of it is a subclass.
 USAGE_ERROR = typer.BadParameter.__bases__[0]
 FENCED = re.compile(r"^ *```(\w*)[^\n]*\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
