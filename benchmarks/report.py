@@ -3,7 +3,7 @@
     python -m benchmarks.report [TENANTS ...]
 
 A fortnight of hours of 25 signals of every tenant, 12 of which are limits with a standing and three
-decisions each, its costs, and of every twentieth a breaker that opened twice, are made with SQL.
+decisions each, costs, revisions, and of every twentieth a breaker that opened twice: made with SQL.
 Timed are the report, what of it is gathering and what is the page, and the chargeback of the same
 fortnight, a page of the same tenants without charts. Each size runs in a process of its own.
 """
@@ -71,6 +71,21 @@ DECISIONS_SQL: Final = """
     from tenants, (select unnest($limits) as l) l, range(1, 4) d(d)
     order by "at", tenant, "limit"
 """
+# One every ten minutes, each of twenty limits.
+REVISIONS_SQL: Final = """
+    insert into revisions ("at", actor, sink, document, sha256, changes, outcome)
+    select
+        $since::timestamptz + interval '10 minutes' * r.r, 'optimizer', 'file', '', r.r::varchar,
+        (
+            select to_json(list({
+                'tenant': format('tenant-{:05d}', (r.r * 20 + n.n) % $tenants),
+                'limit': 'ingestion_rate', 'before': 10000, 'after': 10000 + n.n,
+                'decided_by': 'optimized', 'reason': 'above_dead_band'
+            })) from range(20) n(n)
+        ),
+        'confirmed'
+    from range($hours * 6) r(r)
+"""
 TURNS_SQL: Final = """
     insert into breaker_turns by name
     select
@@ -120,6 +135,7 @@ def fill(database: Database, *, tenants: int) -> None:
         TEAMS_SQL,
         STANDINGS_SQL,
         DECISIONS_SQL,
+        REVISIONS_SQL,
         TURNS_SQL,
         COSTS_SQL,
         SAVINGS_SQL,
