@@ -173,11 +173,13 @@ class Up:
         """Serve metrics, health, API and document, which Mimir may wait for: so it comes first."""
         settings = source.current()
         access = Access(server=lambda: source.current().server)
+        # The environment has the address of our own server only after this.
+        ours = f"http://127.0.0.1:{settings.prefect.port}"
         desk = Desk(
             database=database,
             settings=source.current,
             clock=self.clock,
-            prefect_url=os.environ["PREFECT_API_URL"].removesuffix("/api"),
+            prefect_url=self.environ.get("PREFECT_API_URL", ours).removesuffix("/api"),
         )
         served = settings.publish.sink == "http"
         self.vitals.store = database.problem

@@ -267,6 +267,27 @@ def spans(turns: pl.DataFrame, *, since: datetime, until: datetime) -> pl.DataFr
     )
 
 
+def merged(found: pl.DataFrame, *, seconds: float) -> pl.DataFrame:
+    """SPANS in which those of a tenant and state that begin within one stretch are one.
+
+    A breaker that opens every few minutes would else be thousands, which nobody can tell apart.
+
+    Args:
+        found: SPANS.
+        seconds: how long a stretch is.
+
+    Returns:
+        SPANS, and `times`, how many each was, sorted by tenant and begin.
+    """
+    stretch = (pl.col("starts").dt.epoch("ms") // (seconds * 1000)).alias("stretch")
+    return (
+        found.group_by("tenant", "state", stretch)
+        .agg(pl.col("starts").min(), pl.col("ends").max(), times=pl.len().cast(pl.Int64))
+        .select(*SPANS.names(), "times")
+        .sort("tenant", "starts", "state")
+    )
+
+
 def rows(
     names: pl.DataFrame,
     *,

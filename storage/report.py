@@ -71,7 +71,7 @@ _KNOWN: Final = """
             "tenant": "VARCHAR", "limit": "VARCHAR", "after": "DOUBLE"
         }}]'), recursive := true)
         from revisions
-        where outcome not in ('failed', 'reverted') and "at" >= {since}::timestamptz
+        where outcome not in ('failed', 'reverted')
     ),
     known as (
         from looked

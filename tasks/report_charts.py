@@ -7,7 +7,7 @@ from typing import Final
 
 import polars as pl
 
-from policy.report import Report
+from policy.report import Report, merged
 from policy.visible import visible
 
 DIGITS: Final = 4
@@ -63,7 +63,8 @@ def _charts(report: Report, *, start: int, points: int) -> list[dict[str, object
     decided = report.decided.group_by(_KEYS, maintain_order=True).agg(
         moments=seconds, values="after", outcomes="outcome"
     )
-    held = report.spans.group_by("tenant", maintain_order=True).agg(
+    spans = merged(report.spans, seconds=report.step_seconds)
+    held = spans.group_by("tenant", maintain_order=True).agg(
         starts=pl.col("starts").dt.epoch("s"), ends=pl.col("ends").dt.epoch("s"), states="state"
     )
     whole = (

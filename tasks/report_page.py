@@ -22,7 +22,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from policy.figures import figure
-from policy.report import Report
+from policy.report import Report, merged
 from policy.visible import visible
 from tasks.report_charts import chart_data
 
@@ -146,14 +146,16 @@ def _timelines(report: Report) -> Listed:
     whole = (report.made_at - report.since).total_seconds()
     start = (pl.col("starts") - report.since).dt.total_milliseconds() / 1000 / whole * _WIDTH
     length = (pl.col("ends") - pl.col("starts")).dt.total_milliseconds() / 1000 / whole * _WIDTH
-    placed = report.spans.with_columns(
+    stretch = whole * _LEAST_WIDTH / _WIDTH
+    placed = merged(report.spans, seconds=stretch).with_columns(
         x=pl.min_horizontal(start, pl.lit(_WIDTH - _LEAST_WIDTH)).round(1),
         width=pl.max_horizontal(length, pl.lit(_LEAST_WIDTH)).round(1),
     )
     order = (
         placed.group_by("tenant")
-        .agg(times=pl.len())
+        .agg(pl.col("times").sum())
         .sort("times", "tenant", descending=[True, False])
+        .select("tenant")
     )
     shown = order.head(MOST_TIMELINES).join(placed, on="tenant", maintain_order="left")
     rows = [

@@ -34,7 +34,7 @@
     width: Math.max(200, Math.floor(node.clientWidth)),
     height: 170,
     tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
-    padding: [8, 8, 0, 0],
+    padding: [8, 18, 0, 0],
     cursor: { drag: { x: true, y: false }, points: { size: 6 } },
     legend: { live: true },
     scales: { x: { range: (_, low, high) => [low, high] }, y: { range: (_, __, high) => [0, high > 0 ? high * 1.08 : 1] } },

@@ -44,6 +44,7 @@ class Browser:
     unread: bytes = b""
     said: list[str] = field(default_factory=list)
     loaded: int = 0
+    saved: str | None = None
 
     def open(self, url: str, **media: str) -> None:
         """Open an address and wait for it; `media` are features like prefers_color_scheme."""
@@ -77,6 +78,14 @@ class Browser:
         """Type text where the focus is."""
         self.call("Input.insertText", text=text)
 
+    def downloaded(self, file: Path) -> bytes:
+        """What the browser saved there, once it has."""
+        while self.saved is None:
+            self._read()
+        assert self.saved == "completed"
+        self.saved = None
+        return file.read_bytes()
+
     def call(self, method: str, **parameters: object) -> dict[str, Any]:
         """The answer of the browser to a command of its protocol."""
         self.number += 1
@@ -103,6 +112,8 @@ class Browser:
         match message.get("method"):
             case "Page.loadEventFired":
                 self.loaded += 1
+            case "Browser.downloadProgress" if message["params"]["state"] != "inProgress":
+                self.saved = message["params"]["state"]
             case "Runtime.exceptionThrown" | "Log.entryAdded" | "Runtime.consoleAPICalled":
                 self.said.append(json.dumps(message["params"]))
         return message

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -20,6 +20,7 @@ from policy.frames import DECISIONS, LIMITS
 from policy.settings import parse_settings
 from policy.signals import INGESTION_RATE, SAMPLES_ASKED, SERIES
 from storage.breakers import replace_breakers
+from storage.budgets import STANDING, replace_budgets
 from storage.costs import replace_costs
 from storage.database import Database
 from storage.decisions import record_decisions
@@ -97,6 +98,29 @@ def fill(database: Database) -> None:
     _turn(database, "closed", "open", at=NOW - 5 * HOUR)
     _turn(database, "open", "cooling", at=NOW - 4 * HOUR)
     _pay(database)
+    budget = {
+        "scope": "team",
+        "name": TURNED,
+        "unit": "month",
+        "budget": Decimal(9),
+        "enforced": False,
+        "currency": "EUR",
+        "starts": datetime(2026, 11, 1, tzinfo=UTC),
+        "ends": datetime(2026, 12, 1, tzinfo=UTC),
+        "passed": 0.75,
+        "hours": 24,
+        "spent": Decimal("8.1"),
+        "left": Decimal("0.9"),
+        "used": 0.9,
+        "method": "theil-sen",
+        "p10": 9.5,
+        "p50": 10.25,
+        "p90": 11.75,
+        "over_probability": 0.97,
+        "crosses_on": date(2026, 11, 25),
+    }
+    rows = [dict.fromkeys(STANDING.names()) | budget]
+    replace_budgets(database, pl.DataFrame(rows, schema=STANDING), at=NOW)
     saving = {
         "kind": "lower_limit",
         "tenant": HOSTILE,

@@ -169,6 +169,20 @@ def test_days_of_cost_are_stacked_by_team(html: str) -> None:
     assert sum(map(sum, cost["amounts"])) == pytest.approx(a_day * sum(DEMAND.values()), rel=1e-3)
 
 
+def test_a_budget_has_its_forecast_and_the_day_on_which_it_is_over(html: str) -> None:
+    told = " ".join(Read(html).text["cost"].split())
+
+    assert "9.00 EUR 8.10 90 % 10.25 9.50 to 11.75 97 % 2026-11-25" in told
+
+
+def test_limits_that_would_be_set_otherwise_and_what_could_be_saved_are_listed(html: str) -> None:
+    told = " ".join(Read(html).text["recommendations"].split())
+
+    assert f"{HOSTILE} ingestion_rate 10,000 13,000 10,000 40 % critical" in told
+    assert "12.50 unknown" in told
+    assert "mlo pin" in told
+
+
 def test_names_are_text_whatever_they_are(html: str) -> None:
     read = Read(html)
 

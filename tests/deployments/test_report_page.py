@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import base64
+import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
+from deployments.endpoint import Endpoint
 from policy.settings import parse_settings
 from storage.database import Database
 from tasks.report import gathered
 from tasks.report_page import report_page
+from tests.deployments.api import TOKENS, VIEWER, Process
 from tests.deployments.chromium import Browser, browsing
 from tests.deployments.reported import ACME, HOSTILE, NOW, QUIET, TREE, fill
 
@@ -25,6 +29,9 @@ DRAWN = """
         for (let place = 3; place < dots.length; place += 4) if (dots[place]) return true;
         return false;
     }).length
+"""
+TURNED_DARK = """
+    new Promise(done => matchMedia('(prefers-color-scheme: dark)').addEventListener('change', done))
 """
 BACKGROUND = "getComputedStyle(document.body).backgroundColor"
 
@@ -150,8 +157,10 @@ def test_what_one_prefers_is_what_one_gets_and_charts_follow(browser: Browser, u
     browser.open(url, prefers_color_scheme="light")
     light = browser.ask(BACKGROUND)
     bright = browser.ask("document.querySelector('[data-plot] canvas').toDataURL()")
+    browser.ask(f"void (window.turned = {TURNED_DARK})")
 
     browser.emulate(**DARK)
+    browser.ask("turned.then(() => true)")
 
     assert light == "rgb(255, 255, 255)"
     assert browser.ask(BACKGROUND) == "rgb(20, 23, 27)"
@@ -203,3 +212,57 @@ def test_on_a_narrow_screen_only_tables_scroll_sideways(browser: Browser, url: s
         assert browser.ask("document.documentElement.scrollWidth") <= 400
     finally:
         browser.call("Emulation.clearDeviceMetricsOverride")
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[tuple[Process, str]]:
+    """A process that answers, and where; its history has no report beside it yet."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = int(probe.getsockname()[1])
+    history = str(tmp_path / "history.duckdb")
+    address = f"http://127.0.0.1:{port}"
+    with Database.open(history, clock=lambda: NOW) as database:
+        process = Process(database=database, tree={"storage": {"url": history}})
+        endpoint = Endpoint(process.app(), host="127.0.0.1", port=port)
+        endpoint.start()
+        with httpx.Client(transport=httpx.HTTPTransport(retries=6)) as client:
+            client.get(f"{address}/health")
+        yield process, address
+        endpoint.stop()
+
+
+def test_the_console_saves_the_report_with_its_token_or_says_why_not(
+    browser: Browser, url: str, served: tuple[Process, str], tmp_path: Path
+) -> None:
+    process, address = served
+    process.tree["server"] = TOKENS
+    saved = tmp_path / "saved"
+    told = {"behavior": "allow", "downloadPath": str(saved), "eventsEnabled": True}
+    browser.call("Browser.setDownloadBehavior", **told)
+    browser.open(f"{address}/health")
+    browser.ask(f"sessionStorage.setItem('mlo-token', '{VIEWER}')")
+    browser.open(f"{address}/")
+    press = "document.getElementById('report').onclick()"
+
+    browser.ask(press)
+    none_yet = browser.ask("document.getElementById('state').textContent")
+    html = Path(url.removeprefix("file://")).read_bytes()
+    (tmp_path / "report.html").write_bytes(html)
+    browser.ask(press)
+
+    assert "`mlo report` makes one" in none_yet
+    assert browser.downloaded(saved / "report.html") == html
+
+
+def test_what_is_served_is_drawn_as_from_disk(
+    browser: Browser, url: str, served: tuple[Process, str], tmp_path: Path
+) -> None:
+    _, address = served
+    html = Path(url.removeprefix("file://")).read_bytes()
+    (tmp_path / "report.html").write_bytes(html)
+
+    browser.open(f"{address}/report")
+
+    assert browser.ask(DRAWN) == 4
+    assert browser.said == []

@@ -7,7 +7,16 @@ from datetime import UTC, datetime, timedelta
 import polars as pl
 
 from policy.frames import LIMITS
-from policy.report import COUNTED, KNOWN, TURNED, charted, limit_lines, rows, spans
+from policy.report import (
+    COUNTED,
+    KNOWN,
+    TURNED,
+    charted,
+    limit_lines,
+    merged,
+    rows,
+    spans,
+)
 from tests.policy.stood import standing, standings_of
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -25,7 +34,7 @@ def known(*told: tuple[int, str, str, float | None]) -> pl.DataFrame:
     return pl.DataFrame(each, schema=KNOWN, orient="row")
 
 
-def turned(*told: tuple[int, str, str, str]) -> pl.DataFrame:
+def turned(*told: tuple[float, str, str, str]) -> pl.DataFrame:
     each = [(NOW - ago * HOUR, *turn, "ingestion", "why") for ago, *turn in told]
     return pl.DataFrame(each, schema=TURNED, orient="row")
 
@@ -113,6 +122,26 @@ def test_a_breaker_that_was_open_before_the_window_is_so_from_its_begin() -> Non
     found = spans(turned((2, "a", "open", "cooling")), since=NOW - 24 * HOUR, until=NOW)
 
     assert found.rows() == [("a", "open", NOW - 24 * HOUR, NOW - 2 * HOUR)]
+
+
+def test_spans_that_begin_together_are_one_of_so_many_times() -> None:
+    many = [(6 - n / 60, "a", "closed", "open") for n in range(40)]
+    turns = pl.concat(
+        turned(*told)
+        for told in (
+            many,
+            [(ago - 0.5 / 60, "a", "open", "closed") for ago, *_ in many],
+            [(2, "a", "closed", "open"), (1, "b", "closed", "open")],
+        )
+    )
+    found = spans(turns, since=NOW - 24 * HOUR, until=NOW)
+
+    assert found.height == 42
+    assert merged(found, seconds=3600).select("tenant", "starts", "ends", "times").rows() == [
+        ("a", NOW - 6 * HOUR, NOW - 6 * HOUR + HOUR * (39.5 / 60), 40),
+        ("a", NOW - 2 * HOUR, NOW, 1),
+        ("b", NOW - HOUR, NOW, 1),
+    ]
 
 
 def test_a_tenant_is_told_by_its_worst_limit_and_one_that_was_not_judged_comes_last() -> None:
