@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test lint chart bench lock clean
+.PHONY: run test lint chart image-dry bench lock clean
 
 run: $(VENV)/.run
 	$(BIN)/mlo up --simulate
@@ -20,6 +20,10 @@ lint: $(VENV)/.dev
 # What the Helm chart knows of the settings.
 chart: $(VENV)/.dev
 	$(BIN)/python -m helm.generate
+
+# The Dockerfile's steps without Docker, and the program in what comes of them.
+image-dry: $(VENV)/.run
+	$(BIN)/python -m image.dry
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.exposition
