@@ -1,38 +1,48 @@
-# The image: `docker build -t mimir-limit-optimizer .`; amd64 and arm64, every package is a wheel.
-ARG PYTHON=3.11-slim
+# syntax=docker/dockerfile:1
+
+# The version of Python that everything is tested on.
+ARG PYTHON=3.11-slim-bookworm
 
 FROM python:${PYTHON} AS build
-ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
 WORKDIR /src
-RUN python -m venv --without-pip /opt/mlo
 COPY requirements.lock ./
-RUN python -m pip --python /opt/mlo/bin/python install --only-binary=:all: --no-deps -r requirements.lock
+# Without pip in it: nothing is installed later. Every pinned package has a wheel for amd64 and arm64,
+# so nothing is compiled.
+RUN python -m venv --without-pip /opt/mlo \
+ && python -m pip --python /opt/mlo/bin/python install \
+    --no-cache-dir --disable-pip-version-check --only-binary :all: --requirement requirements.lock
 COPY pyproject.toml README.md LICENSE ./
-COPY policy ./policy
-COPY storage ./storage
-COPY tasks ./tasks
-COPY flows ./flows
-COPY deployments ./deployments
-COPY simulator ./simulator
-RUN python -m pip --python /opt/mlo/bin/python install --no-deps .
+COPY policy/ policy/
+COPY storage/ storage/
+COPY tasks/ tasks/
+COPY flows/ flows/
+COPY deployments/ deployments/
+COPY simulator/ simulator/
+RUN python -m pip --python /opt/mlo/bin/python install \
+    --no-cache-dir --disable-pip-version-check --no-deps .
 
 FROM python:${PYTHON}
-ARG VERSION=unknown
+ARG VERSION=0.1.0
 ARG COMMIT=unknown
 ARG BUILD_DATE=unknown
 LABEL org.opencontainers.image.title="mimir-limit-optimizer" \
+      org.opencontainers.image.description="Keeps the per-tenant limits of a Grafana Mimir cluster right" \
       org.opencontainers.image.licenses="MIT" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${COMMIT}" \
       org.opencontainers.image.created="${BUILD_DATE}"
-# Nobody's home: what is written goes to /data, and to /tmp what may be lost. USER, because there is
-# no entry in /etc/passwd to ask for a name.
-ENV PATH=/opt/mlo/bin:${PATH} HOME=/tmp USER=mlo PYTHONDONTWRITEBYTECODE=1
 COPY --from=build /opt/mlo /opt/mlo
-RUN install -d -o 10001 -g 10001 /data
-# What is relative in the settings, as data/history.duckdb is, lies in /data.
-WORKDIR /
+# What is written goes to data/ below the working folder, and to /tmp: the rest may be read-only.
+ENV PATH=/opt/mlo/bin:$PATH \
+    HOME=/tmp \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONUNBUFFERED=1 \
+    MIMIR_LIMIT_OPTIMIZER_COMMIT=${COMMIT} \
+    MIMIR_LIMIT_OPTIMIZER_BUILD_DATE=${BUILD_DATE}
+WORKDIR /var/lib/mlo
+RUN mkdir data && chown 10001:10001 data
+VOLUME /var/lib/mlo/data
 USER 10001:10001
-EXPOSE 8080
+EXPOSE 8080 4200
 ENTRYPOINT ["mlo"]
 CMD ["up"]

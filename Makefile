@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test lint chart image-dry bench lock clean
+.PHONY: run test lint chart bench image-dry lock clean
 
 run: $(VENV)/.run
 	$(BIN)/mlo up --simulate
@@ -21,18 +21,20 @@ lint: $(VENV)/.dev
 chart: $(VENV)/.dev
 	$(BIN)/python -m helm.generate
 
-# The Dockerfile's steps without Docker, and the program in what comes of them.
-image-dry: $(VENV)/.run
-	$(BIN)/python -m image.dry
-
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.exposition
 	$(BIN)/python -m benchmarks.cycle
 	$(BIN)/python -m benchmarks.cadence
 	$(BIN)/python -m benchmarks.protect
+	$(BIN)/python -m benchmarks.screens
 	$(BIN)/python -m benchmarks.calm
 	$(BIN)/python -m benchmarks.backfill
 	$(BIN)/python -m benchmarks.cost_views
+
+# The steps of the Dockerfile in a clean folder, where there is no engine to build it, and a start of
+# what comes out of them.
+image-dry: $(VENV)/.dev
+	$(BIN)/python -m tests.image.dry
 
 $(VENV)/.run: requirements.lock pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed; set PYTHON=...")'

@@ -53,6 +53,11 @@ WARM_UP: Final = 2
 EVERY: Final = timedelta(seconds=15)
 BLASTING: Final = "tenant-00003"
 BLAST_PER_SECOND: Final = 2e6
+CONFIGURED: Final = {
+    "runtime_config": b"overrides: {}\n",
+    "config": b"limits:\n  ingestion_rate: 10000\n  ingestion_burst_size: 200000\n"
+    b"  max_global_series_per_user: 150000\n",
+}
 HERE: Final = (sys.executable, "-m", "benchmarks.protect")
 
 
@@ -122,11 +127,15 @@ def serve(tenants: int, *, distributors: int) -> None:
     class Processes(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             name, _, rest = self.path[1:].partition("/")
-            if rest != "metrics":
+            rest = rest.partition("?")[0]
+            if rest in CONFIGURED:
+                body = gzip.compress(CONFIGURED[rest])
+            elif rest == "metrics":
+                asked[name] = asked.get(name, -1) + 1
+                body = bodies[name.split("-")[0], min(asked[name], CALM_LOOKS)]
+            else:
                 self.send_error(404)
                 return
-            asked[name] = asked.get(name, -1) + 1
-            body = bodies[name.split("-")[0], min(asked[name], CALM_LOOKS)]
             self.send_response(200)
             self.send_header("Content-Encoding", "gzip")
             self.send_header("Content-Length", str(len(body)))

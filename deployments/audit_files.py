@@ -8,8 +8,8 @@ from typing import IO, Final
 
 import polars as pl
 
-from deployments.whole_file import refuse_other_kinds, write_whole
 from policy.audit import audit_line
+from tasks.whole_file import refuse_other_kinds, write_whole
 
 
 def _jsonl(entries: pl.DataFrame, stream: IO[bytes]) -> None:

@@ -6,7 +6,6 @@ spelled out.
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,9 +20,9 @@ from policy.cost.chargeback import Chargeback, Held
 from policy.cost.periods import Period
 from policy.cost.report import Shared
 from policy.figures import figure
+from policy.visible import visible
 
 _TEMPLATES: Final = Path(__file__).parent / "templates"
-_UNSEEN: Final = frozenset({"Cc", "Cf", "Zl", "Zp"})  # controls, marks of direction, line ends
 _UNKNOWN: Final = "unknown"
 
 
@@ -86,13 +85,6 @@ def chargeback_page(page: Page) -> str:
         visible=visible,
         width=_width,
         words=lambda name: name.replace("_", " "),
-    )
-
-
-def visible(name: str) -> str:
-    """The name, with the number of a character in place of one that cannot be seen."""
-    return "".join(
-        f"\\u{ord(each):04x}" if unicodedata.category(each) in _UNSEEN else each for each in name
     )
 
 

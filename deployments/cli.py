@@ -46,15 +46,18 @@ from deployments.commands.pause import pause, resume
 from deployments.commands.pins import pin, pins, unpin
 from deployments.commands.query_log import query_log
 from deployments.commands.recommend import recommend
+from deployments.commands.report import report
 from deployments.commands.risk import risk
 from deployments.commands.rollback import holds, release, rollback
 from deployments.commands.running import up
 from deployments.commands.savings import savings
 from deployments.commands.serve_document import serve_document
 from deployments.commands.simulate import simulate_commands
+from deployments.commands.snapshot import restore, snapshot
 from deployments.commands.sql import sql
 from deployments.commands.tenants import tenants
 from deployments.commands.whatif import whatif
+from deployments.commands.withdraw import withdraw
 from policy.errors import OptimizerError
 
 DISTRIBUTION: Final = "mimir-limit-optimizer"
@@ -97,7 +100,9 @@ def _tell_version(asked: bool) -> None:  # noqa: FBT001 - Typer calls it so
     if asked:
         from importlib.metadata import version as version_of  # noqa: PLC0415 - slow to import
 
-        typer.echo(f"mlo {version_of(DISTRIBUTION)}")
+        image = [os.environ.get(f"MIMIR_LIMIT_OPTIMIZER_{of}") for of in ("COMMIT", "BUILD_DATE")]
+        built = f" ({', '.join(filter(None, image))})" if any(image) else ""
+        typer.echo(f"mlo {version_of(DISTRIBUTION)}{built}")
         raise typer.Exit
 
 
@@ -127,6 +132,7 @@ app.command(rich_help_panel=LOOKING)(risk)
 app.command(rich_help_panel=LOOKING)(cost)
 app.command(rich_help_panel=LOOKING)(budget)
 app.command(rich_help_panel=LOOKING)(savings)
+app.command(rich_help_panel=LOOKING)(report)
 app.command(rich_help_panel=LOOKING)(explain)
 app.command(rich_help_panel=LOOKING)(whatif)
 app.command(rich_help_panel=LOOKING)(backtest)
@@ -145,6 +151,7 @@ app.command(rich_help_panel=OVERRULING)(rollback)
 app.command(rich_help_panel=OVERRULING)(release)
 app.command(rich_help_panel=OVERRULING)(holds)
 app.command(rich_help_panel=OVERRULING)(pause)
+app.command(rich_help_panel=OVERRULING)(withdraw)
 app.command(rich_help_panel=OVERRULING)(resume)
 app.add_typer(breaker_commands, name="breaker", rich_help_panel=OVERRULING)
 app.add_typer(alert_commands, name="alerts", rich_help_panel=OVERRULING)
@@ -152,6 +159,8 @@ app.command(rich_help_panel=REHEARSING)(drill)
 app.add_typer(simulate_commands, name="simulate", rich_help_panel=REHEARSING)
 app.command(rich_help_panel=CHECKING)(doctor)
 app.add_typer(config_commands, name="config", rich_help_panel=CHECKING)
+app.command(rich_help_panel=CHECKING)(snapshot)
+app.command(rich_help_panel=CHECKING)(restore)
 
 
 def run() -> None:

@@ -12,8 +12,9 @@ import sys
 from datetime import UTC, datetime
 from typing import Final
 
+from policy.audit import timestamp
 from policy.errors import OptimizerError
-from tasks.say import DECISIONS
+from tasks.say import DECISIONS, Event
 
 OURS: Final = ("policy", "storage", "tasks", "flows", "deployments")
 RUNS: Final = ("prefect.flow_runs", "prefect.task_runs")
@@ -39,16 +40,21 @@ class TextLine(logging.Formatter):
 
 
 class JsonLine(logging.Formatter):
-    """One JSON object per line: timestamp, level, component, action, details."""
+    """One JSON object per line: timestamp, level, component, action, tenant, message, details."""
 
     def format(self, record: logging.LogRecord) -> str:
         """The record as one line of JSON."""
         line: dict[str, object] = {
-            "timestamp": datetime.fromtimestamp(record.created, UTC).isoformat(),
+            "timestamp": timestamp(datetime.fromtimestamp(record.created, UTC)),
             "level": record.levelname,
-            "component": record.name,
-            "action": record.getMessage(),
         }
+        event = getattr(record, "event", None)
+        if isinstance(event, Event):
+            line |= {"component": event.component, "action": event.action}
+            line |= {} if event.tenant is None else {"tenant": event.tenant}
+            line |= {"message": event.words, "details": dict(event.details)}
+        else:
+            line |= {"component": record.name, "action": record.getMessage()}
         if record.exc_info:
             line["details"] = {"error": self.formatException(record.exc_info)}
         return json.dumps(line)

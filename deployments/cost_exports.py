@@ -9,7 +9,6 @@ from zoneinfo import ZoneInfo
 
 import polars as pl
 
-from deployments.whole_file import write_whole
 from policy.cost.chargeback import chargebacks, held
 from policy.cost.focus import Issuer, focus
 from policy.cost.periods import Period, pieces
@@ -18,6 +17,7 @@ from policy.cost.report import Shared
 from policy.cost.terms import terms_of
 from policy.settings import Settings
 from storage import spending
+from tasks.whole_file import write_whole
 
 PAGE: Final = ".html"
 

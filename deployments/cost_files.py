@@ -13,8 +13,8 @@ from typing import IO, Final
 
 import polars as pl
 
-from deployments.whole_file import refuse_other_kinds, write_whole
 from policy.errors import ConfigError
+from tasks.whole_file import refuse_other_kinds, write_whole
 
 
 def _csv(rows: pl.DataFrame, stream: IO[bytes]) -> None:

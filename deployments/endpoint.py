@@ -35,7 +35,7 @@ def application(
     clock: Callable[[], datetime],
     document: ServedDocument | None = None,
     api: APIRouter | None = None,
-    debug: Sequence[APIRouter] = (),
+    others: Sequence[APIRouter] = (),
 ) -> FastAPI:
     """The routes /, /metrics, /health, /healthz, /ready and /readyz, the document's and the API's.
 
@@ -46,7 +46,7 @@ def application(
         clock: aware UTC time.
         document: the runtime file, where Mimir reads it from here.
         api: what is served below /api/v1.
-        debug: what is served below /debug.
+        others: what is served besides, by its own paths.
     """
     app = FastAPI(title="Mimir Limit Optimizer", docs_url=None, redoc_url=None, openapi_url=None)
 
@@ -83,8 +83,8 @@ def application(
     if api is not None:
         app.include_router(api, prefix="/api/v1")
         app.get("/")(console)
-    for routes in debug:
-        app.include_router(routes, prefix="/debug")
+    for routes in others:
+        app.include_router(routes)
     if document is not None:
         app.router.routes.append(Route(DOCUMENT_PATH, endpoint=document))
     return app

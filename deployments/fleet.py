@@ -20,7 +20,7 @@ from policy.explain import Explanation
 from policy.explain import explain as explanation_of
 from policy.frames import DECISIONS
 from policy.holds import EVERYONE
-from policy.plan import Plan
+from policy.plan import Plan, plan_of_nothing
 from policy.settings import Settings
 from policy.stack import stack
 from policy.tenancy import tiers
@@ -146,11 +146,14 @@ def pending(settings: Settings, *, where: str | Database, now: datetime) -> Plan
         ConfigError: the sink cannot be read, or holds what is not ours.
         StorageError: the history cannot be reached.
     """
+    stands = standing_limits(settings, where=where)
+    if (withdrawn := reading.withdrawal(where)) is not None:
+        return plan_of_nothing(stands, reason=withdrawn)
     return planned(
         settings,
         layers=reading.layers(where),
         holds=reading.holds(where),
-        stands=standing_limits(settings, where=where),
+        stands=stands,
         now=now,
         where=where,
     )
@@ -159,3 +162,8 @@ def pending(settings: Settings, *, where: str | Database, now: datetime) -> Plan
 def paused(settings: Settings, *, where: str | Database) -> str | None:
     """Why nothing is published now; None: nobody paused."""
     return "publish.paused is true" if settings.publish.paused else reading.pause(where)
+
+
+def stopped(settings: Settings, *, where: str | Database) -> str | None:
+    """Why nothing is published, or nothing but that our limits are gone; None: nobody said so."""
+    return paused(settings, where=where) or reading.withdrawal(where)

@@ -77,6 +77,8 @@ def prefect_environment(
         # Each client would ask for a token that our server does not check, and each run twice
         # for where results are kept, of which there are none.
         ours["PREFECT_CLIENT_CSRF_SUPPORT_ENABLED"] = "false"
+        # It writes its UI anew at the first start, by default where it is installed.
+        ours["PREFECT_SERVER_UI_STATIC_DIRECTORY"] = str(home / "ui")
         ours["PREFECT_RESULTS_DEFAULT_STORAGE_BLOCK"] = RESULTS_BLOCK
     return {**ours, **environ}
 

@@ -35,12 +35,14 @@ from flows.drill import drill
 from flows.maintain import maintain
 from flows.optimize import optimize
 from flows.protect import protect
+from flows.report import report
 from flows.rollback import rollback
 from policy.settings import Settings
 
 MIDNIGHT: Final = datetime(2020, 1, 1, tzinfo=UTC)
 COST_AFTER: Final = timedelta(minutes=6)  # by then the last bucket of the hour is complete
 MAINTAIN_AFTER: Final = timedelta(minutes=17)  # when no other flow is due
+REPORT_AFTER: Final = timedelta(minutes=27)  # by then yesterday is priced and rolled up
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +70,7 @@ def scheduled_flows(settings: Settings) -> tuple[Scheduled, ...]:
         Scheduled(flow=cost, every=settings.cost_interval, after=COST_AFTER, at_once=True),
         Scheduled(flow=deliver, every=settings.alerting.interval),
         Scheduled(flow=maintain, every=timedelta(days=1), after=MAINTAIN_AFTER),
+        Scheduled(flow=report, every=timedelta(days=1), after=REPORT_AFTER),
         Scheduled(flow=backfill, every=None),
         Scheduled(flow=backtest, every=None),
         Scheduled(flow=rollback, every=None),

@@ -39,6 +39,7 @@ from deployments.prefect_server import (
     start_server,
     wait_until_healthy,
 )
+from deployments.report_route import report_routes
 from deployments.simulation import (
     Simulation,
     plan_simulation,
@@ -172,7 +173,14 @@ class Up:
         """Serve metrics, health, API and document, which Mimir may wait for: so it comes first."""
         settings = source.current()
         access = Access(server=lambda: source.current().server)
-        desk = Desk(database=database, settings=source.current, clock=self.clock)
+        # The environment has the address of our own server only after this.
+        ours = f"http://127.0.0.1:{settings.prefect.port}"
+        desk = Desk(
+            database=database,
+            settings=source.current,
+            clock=self.clock,
+            prefect_url=self.environ.get("PREFECT_API_URL", ours).removesuffix("/api"),
+        )
         served = settings.publish.sink == "http"
         self.vitals.store = database.problem
         app = application(
@@ -182,7 +190,11 @@ class Up:
             clock=self.clock,
             document=ServedDocument(settings.publish.file.path) if served else None,
             api=api_routes(desk, access=access, vitals=self.vitals),
-            debug=(alerting_routes(desk, access=access), profile_routes(access=access)),
+            others=(
+                report_routes(desk, access=access),
+                alerting_routes(desk, access=access),
+                profile_routes(access=access),
+            ),
         )
         endpoint = Endpoint(app, host=settings.server.host, port=settings.server.port)
         endpoint.start()

@@ -10,6 +10,7 @@ from typing import Final
 import polars as pl
 
 from flows.auditing import allowed, note, turned_holds
+from flows.breaker_words import switched_event, thresholds_event, turn_events, why_off
 from flows.in_force import limits_in_force, operator_limits
 from flows.metric_caps import per_metric
 from flows.runtime import Run, Runtime
@@ -44,7 +45,6 @@ from policy.usual import levels
 from policy.versions import known_to_all
 from storage.audit import append_audit
 from storage.breakers import (
-    EVERYONE,
     reached,
     read_breakers,
     read_thresholds,
@@ -132,13 +132,6 @@ def usual_now(runtime: Runtime) -> pl.DataFrame:
     return memory.usual[1]
 
 
-def works(settings: Settings, *, off: pl.DataFrame) -> bool:
-    """Whether breakers may cap anybody: in production, and nobody has switched all of them off."""
-    breaker = settings.circuit_breaker
-    on = settings.mode == "prod" and breaker.enabled and breaker.runtime_enabled
-    return on and EVERYONE not in off["tenant"]
-
-
 def _detected(
     runtime: Runtime, settings: Settings, *, samples: pl.DataFrame, normal: pl.DataFrame
 ) -> pl.DataFrame:
@@ -170,6 +163,9 @@ def _thresholds(
     others = from_usual(levels(normal), settings=settings)
     if not auto.enabled:
         return anchors.clear()
+    if runtime.memory.anchors is None or not anchors.equals(runtime.memory.anchors):
+        runtime.memory.anchors = anchors
+        say([thresholds_event(anchors, action="recalculated thresholds")])
     if not auto.realtime_adaptation.enabled:
         return pl.concat([anchors, others])
     now, how, memory = runtime.clock(), auto.realtime_adaptation, runtime.memory
@@ -187,6 +183,7 @@ def _thresholds(
         known = adapted(known, anchors=anchors, reached=calm, settings=settings)
         replace_thresholds(runtime.database, known, at=now)
         memory.thresholds = (now, known)
+        say([thresholds_event(known, action="adapted thresholds")])
     fresh = anchors.join(known, on=["tenant", "kind"], how="anti")
     return pl.concat([known.join(anchors, on=["tenant", "kind"], how="semi"), fresh, others])
 
@@ -230,7 +227,11 @@ async def _hold(
     """Write the layer `breaker` where it says something else than before."""
     now = runtime.clock()
     off = switched_off(runtime.database)
-    on = works(settings, off=off)
+    why = why_off(settings, off=off)
+    on = not why
+    if why != runtime.memory.held_back and (why or runtime.memory.held_back):
+        say([switched_event(why)])
+    runtime.memory.held_back = why
     known = read_layers(runtime.database, now=now).filter(pl.col("layer") == "breaker")
     breaker = settings.circuit_breaker
     spared = [
@@ -306,13 +307,7 @@ def _tell(
     runtime: Runtime, run: Run, settings: Settings, *, turns: pl.DataFrame, breakers: pl.DataFrame
 ) -> None:
     """Say, count and enter how the breakers turned."""
-    say(
-        f"{tenant}  {WORDS.get((before, after), f'breaker {after}')}: {because}"
-        for tenant, before, after, because in turns.select(
-            "tenant", "before", "after", "because"
-        ).iter_rows()
-        if after not in {"closed", "cooling"} or before in {*TRIPPED, "growth"}
-    )
+    say(turn_events(turns))
     note(
         runtime,
         settings,
@@ -327,18 +322,3 @@ def _tell(
     for state in ("watch", "open", "half_open", "growth"):
         runtime.telemetry.breaker_states.labels(state).set(counts.get(state, 0))
     run.summary["blasting"] = breakers.filter(pl.col("state").is_in(IN_BLAST))["tenant"].to_list()
-
-
-WORDS: Final = {
-    ("closed", "watch"): "out of the usual",
-    ("cooling", "watch"): "out of the usual again",
-    ("watch", "open"): "blast, the breaker opens",
-    ("closed", "open"): "blast, the breaker opens",
-    ("cooling", "open"): "blast, the breaker opens again",
-    ("half_open", "open"): "the trial failed, the breaker opens again",
-    ("open", "half_open"): "the breaker is half-open, a trial",
-    ("half_open", "cooling"): "calm, the breaker closes",
-    ("growth", "cooling"): "calm again",
-    ("open", "growth"): "it lasts, so it is growth and no blast",
-    ("half_open", "growth"): "it lasts, so it is growth and no blast",
-}

@@ -33,7 +33,7 @@ from storage.costs import costs_between, noted_limits, priced_hours, replace_cos
 from storage.reading import known_tenants
 from storage.usage import attributed_hours, usage_hours
 from tasks.record import rolled_up
-from tasks.say import say
+from tasks.say import Event, say
 from tasks.tell import tell
 
 HOUR: Final = timedelta(hours=1)
@@ -63,7 +63,21 @@ async def cost() -> None:
         if count:
             total = day["amount"].sum()
             currency = settings.cost_control.global_budget.currency
-            say([f"cost: {count} hours priced, {total:.4f} {currency} in the last 24 h"])
+            priced = f"{count} hours priced, {total:.4f} {currency} in the last 24 h"
+            say(
+                [
+                    Event(
+                        component="cost",
+                        action="cost_analysis",
+                        words=f"cost: cost_analysis: {priced}",
+                        details={
+                            "hours_priced": count,
+                            "last_day": f"{total:f}",
+                            "currency": currency,
+                        },
+                    )
+                ]
+            )
             say(too_many_teams(runtime))
         await tell(
             cost_report(day, settings=settings.cost_control, budgets=stands.status, savings=found),

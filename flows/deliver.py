@@ -29,7 +29,7 @@ from tasks.alert_entries import channel_turned
 from tasks.audit_entries import Turn
 from tasks.channels import Line, lines_of
 from tasks.deliver import Desk, checked, drain
-from tasks.say import say
+from tasks.say import Event, say
 from tasks.tell import tell
 
 _log = logging.getLogger(__name__)
@@ -75,6 +75,7 @@ async def deliver_once(runtime: Runtime, run: Run) -> None:
     )
     after = {line.name: standing for line, standing in zip(lines, found, strict=True)}
     _keep(runtime, run, settings, before=before, after=after)
+    _say_what_is_new(runtime, lines)
     runtime.memory.channels = {line.name: line.settings for line in lines}
     waiting = outbox.waiting(runtime.database)
     runtime.telemetry.alerts.channels.show(after, waiting=waiting)
@@ -86,6 +87,21 @@ async def deliver_once(runtime: Runtime, run: Run) -> None:
             description="Which alerts are on their way, and which channels work.",
             name=run_name("deliver", run.summary),
         )
+
+
+def _say_what_is_new(runtime: Runtime, lines: Sequence[Line]) -> None:
+    """Say of each channel that it is there, at the first round and when its settings change."""
+    known = runtime.memory.channels
+    say(
+        Event(
+            component="alerting",
+            action="channel initialized",
+            words=f"alerting: channel {line.name} initialized",
+            details={"channel": line.name},
+        )
+        for line in lines
+        if line.channel is not None and known.get(line.name) != line.settings
+    )
 
 
 def _unless_in_the_way(
@@ -131,8 +147,12 @@ def _stands(runtime: Runtime, line: Line, *, known: Standing) -> Standing:
     # What somebody has changed is tried at once.
     former = runtime.memory.channels.get(line.name, line.settings)
     if known.breaker == "open" and former != line.settings:
-        return replace(known, breaker="half-open", since=now, worked=0, not_before=None)
-    return known
+        found = replace(known, breaker="half-open", since=now, worked=0, not_before=None)
+    else:
+        found = ready(known, rules=rules_of(line.name), now=now)
+    if found.breaker == "half-open" != known.breaker:
+        say([_trial_event(line.name)])
+    return found
 
 
 def _keep(
@@ -152,12 +172,30 @@ def _keep(
                 outbox.keep_channel(runtime.database, channel, now)
             turn = _turn(then, now)
             if turn is not None:
-                works = "reached again" if turn.works else f"left alone: {turn.problem}"
-                say([f"alerting: {channel} is {works}"])
+                say([_turn_event(channel, turn)])
                 entries.append(
                     channel_turned(turn, channel=channel, run_id=run.run_id, at=runtime.clock())
                 )
         note(runtime, settings, entries)
+
+
+def _turn_event(channel: str, turn: Turn) -> Event:
+    how = "reached again" if turn.works else f"left alone: {turn.problem}"
+    return Event(
+        component="alerting",
+        action="channel reached again" if turn.works else "channel left alone",
+        words=f"alerting: {channel} is {how}",
+        details={"channel": channel, "error": turn.problem},
+    )
+
+
+def _trial_event(channel: str) -> Event:
+    return Event(
+        component="alerting",
+        action="circuit breaker half-open",
+        words=f"alerting: the circuit breaker of {channel} is half-open: it is tried again",
+        details={"channel": channel},
+    )
 
 
 def _turn(then: Standing, now: Standing | None) -> Turn | None:

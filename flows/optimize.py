@@ -39,7 +39,7 @@ async def optimize() -> None:
         decisions, news = await decide(runtime, run, settings)
         say(optimize_lines(news, decisions=decisions))
         publication = await publish_layers(runtime, run, settings)
-        say(publication_lines(publication, memory=runtime.memory))
+        say(publication_lines(publication, memory=runtime.memory, sink=settings.publish.sink))
         keep_within(runtime, run, settings)
         await tell(
             optimize_report(

@@ -10,18 +10,21 @@ from policy.catalogue import Catalogue
 from policy.document import parse
 from policy.errors import ConfigError
 from policy.holds import Hold, with_hold
-from policy.plan import Plan, Terms, plan
+from policy.plan import Plan, Terms, plan, plan_of_nothing
 from policy.room import most_bytes
 from policy.settings import Settings
 from policy.tuned import bounds_of, catalogue_of
 from policy.versions import known_to_all
 from storage.holds import read_holds
 from storage.layers import read_layers
+from storage.pauses import withdrawn_now
 from storage.revisions import newest_confirmed
 
 
 def make_plan(runtime: Runtime, settings: Settings, *, stands: pl.DataFrame) -> Plan:
-    """What the layers of this moment would publish over `stands` (LIMITS)."""
+    """What would be published now over `stands` (LIMITS): what the layers say, unless withdrawn."""
+    if (withdrawn := withdrawn_now(runtime.database)) is not None:
+        return plan_of_nothing(stands, reason=withdrawn)
     layers = read_layers(runtime.database, now=runtime.clock())
     holds = read_holds(runtime.database)
     return planned(runtime, settings, layers=layers, holds=holds, stands=stands)

@@ -21,7 +21,7 @@ from flows.reverting import take_back
 from flows.run_names import run_name
 from flows.runtime import Run, Runtime, current, look
 from flows.top_metrics import metrics_section, name_metrics
-from flows.words import protect_report, publication_lines
+from flows.words import look_event, protect_report, publication_lines
 from policy.demand import demand
 from policy.discards import DISCARDS, discards
 from policy.frames import SAMPLES, empty
@@ -58,6 +58,7 @@ async def protect_once(runtime: Runtime, run: Run) -> None:
     previous = earlier(runtime, seen, settings)
     newest = newest_revision(runtime.database)
     samples = measure(runtime, seen, settings, previous=previous, newest=newest)
+    say_what_was_seen(runtime, seen, samples=samples)
     kept = evidence(runtime, samples, at=seen.at)
     await record_samples(
         kept, database=runtime.database, at=seen.at, note=noteworthy(runtime, samples, seen)
@@ -82,7 +83,7 @@ async def protect_once(runtime: Runtime, run: Run) -> None:
             if settings.mimir.trigger_rollout and settings.mode == "prod":
                 say(await roll_out(revision=settled.revision, settings=settings))
     publication = await publish_layers(runtime, run, settings)
-    say(publication_lines(publication, memory=runtime.memory))
+    say(publication_lines(publication, memory=runtime.memory, sink=settings.publish.sink))
     count_requests(runtime, samples, seconds=_between(previous, seen))
     shared = await see_attribution(runtime, settings, samples=samples)
     if not shared.is_empty():
@@ -157,6 +158,14 @@ def measure(
     wanted = looked_after(samples["tenant"].unique(), settings=settings)
     runtime.telemetry.tenants.set(wanted.len())
     return samples.filter(pl.col("tenant").is_in(wanted.implode()))
+
+
+def say_what_was_seen(runtime: Runtime, seen: Scrape, *, samples: pl.DataFrame) -> None:
+    """Say how many tenants and processes there are, at the first look and when that changes."""
+    event = look_event(seen, samples=samples)
+    if runtime.memory.seen != event:
+        runtime.memory.seen = event
+        say([event])
 
 
 def noteworthy(runtime: Runtime, samples: pl.DataFrame, seen: Scrape) -> bool:

@@ -25,6 +25,7 @@ from policy.frames import CHANGES, empty
 from policy.scrape import Scrape
 from policy.settings import Settings
 from storage.layers import fingerprint
+from storage.pauses import withdrawn_now
 from storage.revisions import Revision, newest_revision
 from tasks.propagate import touch_pods
 from tasks.publish import Publication, publish, standing
@@ -200,6 +201,7 @@ def _ground(
         settings.limits,
         runtime.memory.versions,
         fingerprint(runtime.database, now=runtime.clock()),
+        withdrawn_now(runtime.database),
     )
 
 

@@ -57,7 +57,7 @@ async def rollback(
         publication = await publish_layers(runtime, run, settings)
         whose = word.tenant or "everyone"
         say([f"{whose} is held at revision {revision} by {word.by}: {word.reason}"])
-        say(publication_lines(publication, memory=runtime.memory))
+        say(publication_lines(publication, memory=runtime.memory, sink=settings.publish.sink))
         run.summary.update(rollback=revision, tenant=word.tenant or None)
         await tell(
             rollback_report(word, publication=publication),

@@ -84,6 +84,11 @@ def _backtest(summary: Summary) -> Iterator[str]:
         yield "passed" if summary["passed"] else "not passed"
 
 
+def _report(summary: Summary) -> Iterator[str]:
+    if "tenants" in summary:
+        yield _counted(summary["tenants"], "tenant", "tenants")
+
+
 def _rollback(summary: Summary) -> Iterator[str]:
     yield f"revision {summary['rollback']} of {summary.get('tenant') or 'everyone'}"
 
@@ -105,6 +110,7 @@ _WORDS: Final[Mapping[str, Callable[[Summary], Iterator[str]]]] = {
     "deliver": _deliver,
     "maintain": _maintain,
     "backtest": _backtest,
+    "report": _report,
     "rollback": _rollback,
     "backfill": _backfill,
     "drill": _drill,

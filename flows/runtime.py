@@ -35,6 +35,7 @@ from tasks.collect import collect
 from tasks.exposition_known import KnownPage
 from tasks.promql import collect_promql
 from tasks.publish import Publication
+from tasks.say import Event
 from tasks.telemetry import Telemetry
 from tasks.verify import Before
 from tasks.writer import Writer
@@ -90,6 +91,8 @@ class Memory:
             that the same things give again: nothing to say, or a dry run's preview.
         refused: why the newest plan was refused, so that it is said once.
         would: CHANGES that a dry run would have made, so that they are said once.
+        seen: how many tenants and processes there were when that was last said.
+        held_back: why breakers cap nobody, as it was last said; '' when they may.
         noted: when tenants were noted as seen, and which.
         writer: what was chosen to write to, and our right to write there.
         stamped: the epoch that this process left at the sink; None before it has.
@@ -99,6 +102,7 @@ class Memory:
         skew: the clocks that differed from ours in the newest look, so that it is said once.
         usual: what is usual for each tenant, and the number of the bucket it was asked for in.
         weekly: what these hours were in past weeks, and the number of the hour it was asked for in.
+        anchors: the thresholds that followed from the limits, as they were last said.
         thresholds: of the breakers, and when they were adapted.
         held: the tenants that the breaker held in the newest look; None before the first one.
         rises: of the whole cluster, that are on; None before the first look.
@@ -131,7 +135,10 @@ class Memory:
     would: pl.DataFrame | None = None
     usual: tuple[int, pl.DataFrame] | None = None
     weekly: tuple[int, pl.DataFrame] | None = None
+    anchors: pl.DataFrame | None = None
     thresholds: tuple[datetime | None, pl.DataFrame] | None = None
+    seen: Event | None = None
+    held_back: str | None = None
     noted: tuple[datetime, frozenset[str]] | None = None
     skew: Skew | None = None
     writer: tuple[object, Writer] | None = None

@@ -1,7 +1,8 @@
 """Take over what stands in a sink before our first revision there: it is what we return to.
 
 When the history was lost, the document holds the limits that it knew. They become the
-`optimized` layer again, so that losing the history loses no limit.
+`optimized` layer again, so that losing the history loses no limit. A restored history is older than
+what stands, and takes that over likewise.
 """
 
 from __future__ import annotations
@@ -17,14 +18,16 @@ from policy.frames import CHANGES, COMPOSED, LIMITS, empty
 from policy.pins import LAYER
 from storage.layers import read_layers, replace_layer
 from storage.limits import observe_limits
+from storage.restoring import restored_at
 from storage.revisions import Intent, begin_revision, finish_revision, newest_revision
+from tasks.say import say
 from tasks.sinks import Published, Sink
 
 
 def take_over(
     runtime: Runtime, run: Run, *, sink: Sink, held: Published, stands: pl.DataFrame
 ) -> None:
-    """Record what the sink holds as its first revision, unless we have written there before.
+    """Record what the sink holds as its first revision, unless this history has it already.
 
     Args:
         runtime: where it is recorded.
@@ -36,10 +39,26 @@ def take_over(
     if runtime.memory.ours == sink.describe():
         return
     newest = newest_revision(runtime.database)
-    if newest is not None and newest.sink == sink.describe():
+    restored = restored_at(runtime.database)
+    older = restored is not None and newest is not None and newest.at <= restored
+    if newest is not None and newest.sink == sink.describe() and not older:
         runtime.memory.ours = sink.describe()
         return
     adopt(runtime, run, sink=sink, held=held, stands=stands)
+    if not stands.is_empty():
+        say([_found(sink, stands=stands, lost=newest is None, older=older)])
+
+
+def _found(sink: Sink, *, stands: pl.DataFrame, lost: bool, older: bool) -> str:
+    if lost:
+        missing = (
+            "; this history knows nothing of it: pins, holds and a pause that were said before "
+            "are not known any more"
+        )
+    else:
+        missing = ", as it is newer than the restored history" if older else ""
+    limits = f"{stands.height} limits of {stands['tenant'].n_unique()} tenants"
+    return f"taken over from {sink.describe()}: {limits}{missing}"
 
 
 def adopt(runtime: Runtime, run: Run, *, sink: Sink, held: Published, stands: pl.DataFrame) -> None:

@@ -16,6 +16,7 @@ from policy.holds import Hold
 from policy.scrape import Scrape
 from policy.signals import SAMPLES_ASKED
 from tasks.publish import Publication
+from tasks.say import Event
 from tasks.tell import changes_table, moved, table
 
 TAKEN = ("raise", "lower")
@@ -28,33 +29,87 @@ _SAYS = {
 }
 
 
-def publication_lines(publication: Publication, *, memory: Memory) -> list[str]:
-    """What was published, or would be, or why not; said once, not at every run."""
+def publication_lines(publication: Publication, *, memory: Memory, sink: str) -> list[str | Event]:
+    """What was published, or would be, or why not; said once, not at every run.
+
+    Args:
+        publication: what was made of the layers.
+        memory: what was said before.
+        sink: the kind of what is written to (`publish.sink`).
+    """
     said, memory.refused = memory.refused, publication.problems
     count = publication.changes.height
     if publication.outcome == "written":
-        return [f"revision {publication.revision} written: {_limits(count)} changed"]
+        number = publication.revision
+        return [
+            Event(
+                component="publish",
+                action="revision written",
+                words=f"revision {number} written to {sink}: {_limits(count)} changed",
+                details={"revision": number, "sink": sink, "limits": count},
+            )
+        ]
     if publication.outcome == "would":
         known, memory.would = memory.would, publication.changes
         if known is not None and known.equals(publication.changes):
             return []
-        return [f"dry run: {_limits(count)} would change; `mlo diff` lists them"]
+        return [
+            Event(
+                component="publish",
+                action="would update limits",
+                words=f"dry run: would update limits, {count} of them; `mlo diff` lists them",
+                details={"limits": count},
+            )
+        ]
     if publication.problems == said:
         return []
     return [f"not published: {problem}" for problem in publication.problems]
 
 
-def optimize_lines(news: pl.DataFrame, *, decisions: pl.DataFrame) -> list[str]:
-    """One line per new decision that changes a limit, and one that sums up the rest.
+def optimize_lines(news: pl.DataFrame, *, decisions: pl.DataFrame) -> list[Event]:
+    """One event per new decision that changes a limit, and one that sums up the rest.
 
     Args:
         news: DECISIONS that differ from the run before.
         decisions: all DECISIONS of this run.
     """
+    taken = news.filter(pl.col("outcome").is_in(TAKEN))
+    counts = dict(decisions.group_by("outcome").len().sort("outcome").iter_rows())
     return [
-        *decision_lines(news.filter(pl.col("outcome").is_in(TAKEN))),
-        f"optimize: {outcome_summary(decisions)}",
+        *(
+            Event(
+                component="optimize",
+                action=row["outcome"],
+                words=words,
+                tenant=row["tenant"],
+                details={name: row[name] for name in ("limit", "before", "after", "detail")},
+            )
+            for row, words in zip(taken.iter_rows(named=True), decision_lines(taken), strict=True)
+        ),
+        Event(
+            component="optimize",
+            action="recommendation",
+            words=f"optimize: recommendation: {outcome_summary(decisions)} "
+            f"(calculated_limits {decisions.height})",
+            details={
+                "calculated_limits": decisions.height,
+                "tenants": decisions["tenant"].n_unique(),
+                "outcomes": counts,
+            },
+        ),
     ]
+
+
+def look_event(seen: Scrape, *, samples: pl.DataFrame) -> Event:
+    """What a look brought, by SAMPLES of the tenants in scope."""
+    tenants, known = samples["tenant"].n_unique(), len(seen.answered) + len(seen.failed)
+    return Event(
+        component="protect",
+        action="tenant metrics collected",
+        words=f"protect: tenant metrics collected: {tenants} tenants on {len(seen.answered)} of "
+        f"{known} processes",
+        details={"tenants": tenants, "answered": len(seen.answered), "processes": known},
+    )
 
 
 def outcome_summary(decisions: pl.DataFrame) -> str:

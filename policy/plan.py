@@ -15,7 +15,7 @@ from policy.catalogue import Catalogue
 from policy.changes import changes
 from policy.document import render
 from policy.effective import beneath
-from policy.frames import LIMITS, empty
+from policy.frames import COMPOSED, LIMITS, empty
 from policy.holds import HOLDS, silenced, unsaid_by_holds
 from policy.layers import Bounds, compose
 from policy.pins import LINKED, reconciled
@@ -98,6 +98,22 @@ def plan(
                 max_bytes=terms.max_bytes,
             )
         ),
+    )
+
+
+def plan_of_nothing(standing: pl.DataFrame, *, reason: str) -> Plan:
+    """Say no limit at all, whatever the layers say.
+
+    Args:
+        standing: LIMITS of the document that we published last.
+        reason: why; each change says it.
+    """
+    nothing = empty(COMPOSED)
+    return Plan(
+        composed=nothing,
+        document=render(nothing),
+        changes=changes(standing, after=nothing).with_columns(reason=pl.lit(reason)),
+        problems=(),
     )
 
 

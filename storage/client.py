@@ -11,6 +11,7 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -103,8 +104,7 @@ def running_server(path: Path) -> Server | None:
 
 def _ask(server: Server, sql: str, *, write: bool) -> pl.DataFrame | None:
     """The server's answer; None when nobody listens there."""
-    with connect(":memory:") as connection:
-        load_quack(connection)
+    with _speaking_quack().cursor() as connection:
         asked = sql if write else READ_ONLY + sql
         try:
             return connection.execute(ASK_SERVER, [server.address, asked, server.token]).pl()
@@ -112,6 +112,14 @@ def _ask(server: Server, sql: str, *, write: bool) -> pl.DataFrame | None:
             if NO_SERVER in str(exc):
                 return None
             raise StorageError(f"SQL: {one_line(str(exc))}") from exc
+
+
+@cache
+def _speaking_quack() -> duckdb.DuckDBPyConnection:
+    """Made once: to load the extension takes longer than most questions."""
+    connection = connect(":memory:")
+    load_quack(connection)
+    return connection
 
 
 def _open_and_run(path: Path, sql: str, *, write: bool) -> pl.DataFrame:

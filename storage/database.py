@@ -18,10 +18,11 @@ import duckdb
 import polars as pl
 
 from policy.errors import Conflict
+from storage.backup import back_up, forget_old
 from storage.engine import connect, one_line
 from storage.errors import StorageError, StorageUnavailable
 from storage.lock import OwnerLock
-from storage.migrate import migrate
+from storage.migrate import migrate, outdated
 
 MEMORY: Final = ":memory:"
 INCOMING: Final = "incoming"  # the name under which a frame is visible to a statement
@@ -45,8 +46,11 @@ class Database:
     def open(cls, url: str, *, clock: Callable[[], datetime]) -> Self:
         """Open the file `url` (or `:memory:`), create it if need be, migrate its schema.
 
+        Of a history with an older schema a copy is kept (`storage.backup`).
+
         Raises:
-            StorageError: in use, unreadable, or of a newer release; the file stays as it is.
+            StorageError: in use, unreadable, or of a newer release, or no copy could be kept; the
+                file stays as it is. Or a migration failed, and those before it stay.
         """
         if url.startswith("quack:"):
             raise StorageError(
@@ -55,13 +59,7 @@ class Database:
         path = None if url == MEMORY else Path(url).absolute()
         lock = OwnerLock.acquire(path) if path else None
         try:
-            connection = connect(str(path) if path else MEMORY)
-            try:
-                if migrate(connection, clock=clock):
-                    connection.execute("checkpoint")  # DuckDB replays not every schema change
-            except BaseException:
-                connection.close()
-                raise
+            connection = _up_to_date(path, clock=clock)
         except BaseException:
             if lock:
                 lock.release()
@@ -163,6 +161,37 @@ def read_frame(
     """The answer of a query as a frame, cast to `schema` when given."""
     answer = database.cursor().execute(statement, parameters).pl()
     return answer if schema is None else answer.select(schema.names()).cast(schema)
+
+
+def _up_to_date(path: Path | None, *, clock: Callable[[], datetime]) -> duckdb.DuckDBPyConnection:
+    """Open the file, or a database in memory, with the newest schema."""
+    connection = connect(str(path) if path else MEMORY)
+    try:
+        older = outdated(connection)
+        if path and older is not None:
+            _fold_log(connection, path)
+            # Closed, because DuckDB's own lock goes with the first descriptor that is closed.
+            connection.close()
+            back_up(path, schema=older)
+            connection = connect(str(path))
+        if migrate(connection, clock=clock):
+            connection.execute("checkpoint")  # DuckDB replays not every schema change
+            if path and older is not None:
+                forget_old(path)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _fold_log(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
+    try:
+        connection.execute("checkpoint")
+    except duckdb.Error as exc:
+        raise StorageError(
+            f"the history is not brought up to date: {path} cannot be written: "
+            f"{one_line(str(exc))}; free some space"
+        ) from exc
 
 
 def _undo(cursor: duckdb.DuckDBPyConnection) -> None:

@@ -92,8 +92,8 @@ def _cannot_open(path: Path, message: str) -> StorageError:
         )
 
     return StorageError(
-        f"{path} cannot be read: {one_line(message)}; restore it from {snapshot_of(path).name} "
-        "or move it away (history is lost, limits are not)"
+        f"{path} cannot be read: {one_line(message)}; `mlo restore {snapshot_of(path).name}` puts "
+        "its newest copy in its place, or move it away (history is lost, limits are not)"
     )
 
 

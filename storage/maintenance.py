@@ -7,11 +7,10 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-import duckdb
-
 from storage.audit_retention import Kept, trim_audit
+from storage.copying import copy_database
 from storage.database import Database
-from storage.engine import one_line, quoted, snapshot_of
+from storage.engine import snapshot_of
 from storage.errors import StorageError
 from storage.rollups import roll_up
 
@@ -162,19 +161,5 @@ def snapshot(database: Database, *, target: Path | None = None) -> Path:
         if database.path is None:
             raise StorageError("a database in memory has no place beside it; name a target")
         target = snapshot_of(database.path)
-    partial = target.with_name(f"{target.name}.tmp")
-    cursor = database.cursor()
-    (source,) = cursor.execute("select current_database()").fetchone() or ("",)
-
-    try:
-        partial.unlink(missing_ok=True)
-        cursor.execute(f"attach '{quoted(partial)}' as snapshot_copy")
-        try:
-            cursor.execute(f'copy from database "{source}" to snapshot_copy')
-        finally:
-            cursor.execute("detach snapshot_copy")
-        partial.replace(target)
-    except (OSError, duckdb.IOException) as exc:
-        partial.unlink(missing_ok=True)
-        raise StorageError(f"{target} cannot be written: {one_line(str(exc))}") from exc
+    copy_database(database.cursor(), target)
     return target

@@ -7,6 +7,7 @@ together with its record. A schema newer than the newest file is refused, not gu
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.resources import files
@@ -14,6 +15,7 @@ from typing import Final
 
 import duckdb
 
+from storage.engine import one_line
 from storage.errors import StorageError
 
 CREATE_RECORD: Final = """
@@ -24,6 +26,10 @@ CREATE_RECORD: Final = """
 COMMENT_ON_RECORD: Final = (
     "comment on table schema_migrations is 'The migrations that were applied, and when.'"
 )
+HAS_RECORD: Final = """
+    select 1 from duckdb_tables()
+    where database_name = current_database() and table_name = 'schema_migrations'
+"""
 APPLIED_VERSIONS: Final = "select version from schema_migrations"
 RECORD_MIGRATION: Final = "insert into schema_migrations values (?, ?, ?)"
 
@@ -55,24 +61,52 @@ def migrate(connection: duckdb.DuckDBPyConnection, *, clock: Callable[[], dateti
     """Apply what is missing; return the versions applied, oldest first.
 
     Raises:
-        StorageError: the schema is newer than this release; nothing is changed.
+        StorageError: the schema is newer than this release, and nothing is changed; or a migration
+            failed, of which nothing is kept.
     """
     migrations = known_migrations()
-    connection.execute(CREATE_RECORD)
-    connection.execute(COMMENT_ON_RECORD)
-    applied = {version for (version,) in connection.execute(APPLIED_VERSIONS).fetchall()}
-
-    newest_known = migrations[-1].version
-    if newer := [version for version in applied if version > newest_known]:
-        raise StorageError(
-            f"the history has schema {max(newer)} and this release knows {newest_known}; "
-            "run the newer release, or move the file away (history is lost, limits are not)"
-        )
-
+    applied = applied_versions(connection)
+    refuse_newer(applied)
     missing = [migration for migration in migrations if migration.version not in applied]
+    if not applied:
+        connection.execute(CREATE_RECORD)
+        connection.execute(COMMENT_ON_RECORD)
     for migration in missing:
         _apply(connection, migration, clock())
     return [migration.version for migration in missing]
+
+
+def outdated(connection: duckdb.DuckDBPyConnection) -> int | None:
+    """The schema of a history to which migrations are to be applied; None: there is nothing to do.
+
+    Raises:
+        StorageError: it is newer than this release.
+    """
+    applied = applied_versions(connection)
+    refuse_newer(applied)
+    known = {migration.version for migration in known_migrations()}
+    return max(applied) if applied and known - applied else None
+
+
+def applied_versions(connection: duckdb.DuckDBPyConnection) -> set[int]:
+    """The migrations that were applied; empty for what is no history of ours."""
+    if not connection.execute(HAS_RECORD).fetchone():
+        return set()
+    return {version for (version,) in connection.execute(APPLIED_VERSIONS).fetchall()}
+
+
+def refuse_newer(applied: set[int]) -> None:
+    """Refuse a history to which migrations were applied that this release does not know.
+
+    Raises:
+        StorageError: it is one.
+    """
+    newest_known = known_migrations()[-1].version
+    if newer := [version for version in applied if version > newest_known]:
+        raise StorageError(
+            f"the history has schema {max(newer)} and this release knows {newest_known}; "
+            "run the newer release, or `mlo restore` the copy that was kept before the upgrade"
+        )
 
 
 def _apply(connection: duckdb.DuckDBPyConnection, migration: Migration, at: datetime) -> None:
@@ -80,7 +114,11 @@ def _apply(connection: duckdb.DuckDBPyConnection, migration: Migration, at: date
     try:
         connection.execute(migration.statements)
         connection.execute(RECORD_MIGRATION, [migration.version, migration.name, at])
-    except duckdb.Error:
-        connection.rollback()
-        raise
-    connection.commit()
+        connection.commit()
+    except duckdb.Error as exc:
+        with suppress(duckdb.Error):  # a failed commit has ended the transaction already
+            connection.rollback()
+        raise StorageError(
+            f"the history could not be brought to schema {migration.version} ({migration.name}): "
+            f"{one_line(str(exc))}; run the release before, with the copy that was kept"
+        ) from exc

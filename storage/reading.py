@@ -28,7 +28,7 @@ from storage.emergency import READ_EMERGENCY
 from storage.errors import StorageError
 from storage.holds import READ_HOLDS
 from storage.limits import OBSERVED_LIMITS
-from storage.pauses import words_of_pause
+from storage.pauses import WITHDRAWN, words_of_pause, words_of_withdrawal
 from storage.standings import READ_STANDINGS
 from storage.tenants import ACTIVITY_OF_TENANTS
 
@@ -295,6 +295,16 @@ def pause(where: str | Database) -> str | None:
     """
     found = _asked(where, PAUSE)
     return None if found.is_empty() else words_of_pause(*found.row(0))
+
+
+def withdrawal(where: str | Database) -> str | None:
+    """Why none of our limits is published; None where nobody withdrew them.
+
+    Raises:
+        StorageError: see `layers`.
+    """
+    found = _asked(where, WITHDRAWN)
+    return None if found.is_empty() else words_of_withdrawal(*found.row(0))
 
 
 def emergency(where: str | Database) -> str | None:

@@ -22,7 +22,7 @@ import polars as pl
 
 from policy.errors import SkippableError
 from policy.frames import READINGS
-from tasks.exposition_known import Cut, KnownPage, cut_before_values
+from tasks.exposition_known import KnownPage, cut_before_values
 from tasks.exposition_sections import wanted_text
 
 PAGE: Final = pl.Schema({name: kind for name, kind in READINGS.items() if name != "at"})
@@ -95,7 +95,6 @@ def read_pages(
     known = {} if known is None else known
     refused: dict[str, str] = {}
     texts: dict[str, str] = {}
-    cuts: dict[str, Cut] = {}
     found: dict[str, pl.DataFrame] = {}
     for pod, page in pages.items():
         try:
@@ -104,16 +103,20 @@ def read_pages(
             refused[pod] = str(error)
             continue
         text = wanted_text(text, families=families)
-        if (before := known.get(pod)) is not None:
-            cuts[pod] = cut_before_values(_lines(text))
-            if (rows := before.read(cuts[pod])) is not None:
-                found[pod] = rows.select(PAGE.names())
-                continue
-        texts[pod] = text
+        before = known.get(pod)
+        rows = before.read(cut_before_values(text)) if before is not None else None
+        if rows is None:
+            texts[pod] = text
+        else:
+            found[pod] = rows.select(PAGE.names())
     taken, broken = _taken_apart(texts, families=families)
     for pod, rows in taken.items():
-        cut = cuts[pod] if pod in cuts else cut_before_values(_lines(texts[pod]))
-        known[pod] = KnownPage(cut.heads, rows.drop("number", "value"), rows["number"])
+        text = texts[pod]
+        page_now = KnownPage.of(cut_before_values(text), rows, lines=text.count("\n"))
+        if page_now is None:
+            known.pop(pod, None)
+        else:
+            known[pod] = page_now
         found[pod] = rows.select(PAGE.names())
     return Pages(
         of={pod: found[pod].filter(pl.col("value").is_finite()) for pod in pages if pod in found},

@@ -44,10 +44,10 @@ class Access:
         tokens = [token for token in (server.viewer_token, server.operator_token) if token]
         if any(_is(authorization, token) for token in tokens):
             return
-        if server.viewer_token or not _is_loopback(server.host):
+        if server.viewer_token or not is_loopback(server.host):
             raise _unauthorized()
         # A name that another site points at this machine: its pages could read along.
-        if not _is_loopback(_hostname(host)):
+        if not is_loopback(_hostname(host)):
             raise HTTPException(status.HTTP_403_FORBIDDEN, f"{host} is no name of this machine")
 
     def ask(self, authorization: AuthorizationHeader = None) -> None:
@@ -106,7 +106,8 @@ def _hostname(host: str | None) -> str:
     return said.partition(":")[0]
 
 
-def _is_loopback(name: str) -> bool:
+def is_loopback(name: str) -> bool:
+    """Whether only this machine can reach a server that listens there."""
     if name == "localhost":
         return True
     try:

@@ -49,7 +49,7 @@ def alerting_routes(desk: Desk, *, access: Access) -> APIRouter:
         desk: what it works on.
         access: who may use it.
     """
-    routes = APIRouter(tags=["alerting"])
+    routes = APIRouter(prefix="/debug", tags=["alerting"])
 
     @routes.get("/alerting/status", dependencies=[Depends(access.look)])
     def status() -> AlertingStatus:

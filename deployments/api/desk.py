@@ -18,8 +18,10 @@ class Desk:
         database: the history of this process.
         settings: asked at each request.
         clock: aware UTC.
+        prefect_url: where the Prefect UI is for a browser on this machine; None: nowhere.
     """
 
     database: Database
     settings: Callable[[], Settings]
     clock: Callable[[], datetime]
+    prefect_url: str | None = None

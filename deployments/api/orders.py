@@ -14,6 +14,7 @@ from deployments.api.desk import Desk
 from deployments.holding import held_plan, of_everyone, refuse_stranger, said_by
 from deployments.pinning import pins_now, refuse_unpublishable
 from deployments.unknown import refuse_unknown
+from deployments.withdrawal import withdrawal
 from policy.errors import ConfigError
 from policy.holds import EVERYONE, Hold, in_force
 from policy.pinnable import PinRefused, pinnable, spoken
@@ -218,10 +219,19 @@ def _of_publishing(routes: APIRouter, desk: Desk) -> None:
         )
         return Done(done="nothing is published")
 
+    @routes.post("/withdraw", tags=["limits"])
+    def withdraw(order: Order) -> Done:
+        """Take every limit of ours away, and publish none until resumed."""
+        settings, where = desk.settings(), desk.database
+        by, reason = spoken(order.by, of="by"), spoken(order.reason, of="the reason")
+        plan = withdrawal(settings, by=by, reason=reason, where=where)
+        pauses.withdraw(where, by=by, reason=reason, at=desk.clock(), audit=_audits(desk))
+        return Done(done=f"{plan.changes.height} limits of ours go, and none is published")
+
     @routes.post("/resume", tags=["limits"])
     def resume(order: Order) -> Done:
-        """Publish again."""
-        if reading.pause(desk.database) is None:
+        """Publish again, also what was withdrawn."""
+        if reading.pause(desk.database) is None and reading.withdrawal(desk.database) is None:
             raise ConfigError("nobody paused; publish.paused is a setting")
         pauses.resume(
             desk.database,

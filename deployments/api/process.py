@@ -12,14 +12,16 @@ from fastapi import APIRouter, Depends
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from deployments import fleet
-from deployments.api.access import Access
+from deployments.api.access import Access, is_loopback
 from deployments.api.desk import Desk
 from deployments.plain import plain
+from flows.run_names import run_name
 from flows.vitals import Vitals
 from policy.activity import SEEN, states
 from storage import alert_reading, reading
 from storage.asking import ask_snapshot
 from storage.errors import StorageError
+from storage.runs import latest_runs
 
 
 class Component(BaseModel):
@@ -27,6 +29,24 @@ class Component(BaseModel):
 
     works: bool
     problem: str | None
+
+
+class NewestRun(BaseModel):
+    """The newest run of a flow.
+
+    Attributes:
+        flow: its name.
+        what: what happened in it, as the run is called in Prefect; the flow's name for nothing.
+        outcome: success or error.
+        finished_at: when.
+        url: of the run in the Prefect UI; null: nobody has said where people open it.
+    """
+
+    flow: str
+    what: str
+    outcome: str
+    finished_at: datetime
+    url: str | None
 
 
 class ProcessStatus(BaseModel):
@@ -37,11 +57,12 @@ class ProcessStatus(BaseModel):
         version: of the program.
         coverage: which part of Mimir's processes answered the newest look, 0 to 1.
         components: flows by their newest run, the history, Mimir.
-        paused: why nothing is published; null: nobody paused.
+        paused: why nothing is published, or why our limits are gone; null: nobody said so.
         emergency: where it stands; null: nothing is watched.
         tenants: that were seen lately.
         revision: the newest that was published; null: none was.
         open_incidents: that go on.
+        runs: the newest of each flow.
     """
 
     generated_at: datetime
@@ -54,6 +75,7 @@ class ProcessStatus(BaseModel):
     tenants: int
     revision: int | None
     open_incidents: int
+    runs: list[NewestRun]
 
 
 class Question(BaseModel):
@@ -109,11 +131,12 @@ def process_routes(desk: Desk, *, access: Access, vitals: Vitals) -> APIRouter:
                 name: Component(works=problem is None, problem=problem)
                 for name, problem in vitals.components().items()
             },
-            paused=fleet.paused(settings, where=where),
+            paused=fleet.stopped(settings, where=where),
             emergency=None if emergency is None else json.loads(emergency),
             tenants=known.filter(state=SEEN).height,
             revision=None if revisions.is_empty() else revisions["revision"].max(),
             open_incidents=int(going_on.sum()),
+            runs=_newest_runs(desk),
         )
 
     @routes.post("/sql", dependencies=[Depends(access.ask)])
@@ -127,3 +150,21 @@ def process_routes(desk: Desk, *, access: Access, vitals: Vitals) -> APIRouter:
         return Answer(columns=found.columns, rows=rows, more=found.more)
 
     return routes
+
+
+def _newest_runs(desk: Desk) -> list[NewestRun]:
+    """By flow. On this machine alone a browser opens the UI where our own client does."""
+    settings = desk.settings()
+    told = settings.alerting.prefect_url
+    here = desk.prefect_url if is_loopback(settings.server.host) else None
+    prefect = told or here
+    return [
+        NewestRun(
+            flow=row["flow"],
+            what=run_name(row["flow"], json.loads(row["summary"])) or row["flow"],
+            outcome=row["outcome"],
+            finished_at=row["finished_at"],
+            url=f"{prefect}/runs/flow-run/{row['run_id']}" if prefect else None,
+        )
+        for row in latest_runs(desk.database).sort("flow").iter_rows(named=True)
+    ]

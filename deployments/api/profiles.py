@@ -23,7 +23,7 @@ def profile_routes(*, access: Access) -> APIRouter:
         access: who may use them.
     """
     routes = APIRouter(
-        prefix="/profile",
+        prefix="/debug/profile",
         tags=["profiles"],
         default_response_class=PlainTextResponse,
         dependencies=[Depends(access.act)],

@@ -14,12 +14,12 @@ import typer
 from deployments.audit_files import KINDS, write_entries
 from deployments.commands.options import ConfigOption, OutputOption, say, settings_of
 from deployments.output import Column, Format, show
-from deployments.whole_file import refuse_other_kinds
 from policy.audit import Category
 from policy.audit_words import told
 from policy.errors import ConfigError
 from policy.settings import parse_duration
 from storage.audit_reading import Asked, entries, met
+from tasks.whole_file import refuse_other_kinds
 
 COLUMNS: Final = (
     Column(name="at", heading="at (UTC)"),

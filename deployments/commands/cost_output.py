@@ -14,9 +14,9 @@ from deployments.commands.options import say
 from deployments.cost_exports import PAGE
 from deployments.cost_files import KINDS, print_costs, refuse_terminal, write_costs
 from deployments.output import Column, Format, show
-from deployments.whole_file import refuse_other_kinds
 from policy.cost.focus import VERSION
 from policy.errors import ConfigError
+from tasks.whole_file import refuse_other_kinds
 
 
 class Columns(StrEnum):

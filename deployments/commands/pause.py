@@ -41,11 +41,14 @@ def resume(
     by: ByOption = None,
     config: ConfigOption = None,
 ) -> None:
-    """Publish again."""
+    """Publish again, also what `mlo withdraw` took away."""
     settings = settings_of(config)
     url = settings.storage.url
-    if reading.pause(url) is None:
-        raise ConfigError("`mlo pause` was not said, or has ended; publish.paused is a setting")
+    if reading.pause(url) is None and reading.withdrawal(url) is None:
+        raise ConfigError(
+            "neither `mlo pause` nor `mlo withdraw` was said, or it has ended; publish.paused is a "
+            "setting"
+        )
     pauses.resume(
         url,
         by=spoken(login_name() if by is None else by, of="--by"),

@@ -150,6 +150,13 @@
           { heading: "last seen", short: true, cell: (row) => since(row.last_seen) },
         ], found.rows, state.search ? "no tenant has that in its name" : "no tenant was seen yet"),
         pages(found.total),
+        make("h2", {}, "Newest runs"),
+        table([
+          { heading: "flow", short: true, cell: (row) => row.flow },
+          { heading: "what happened", cell: (row) => row.url ? make("a", { href: row.url, rel: "noreferrer" }, row.what) : row.what },
+          { heading: "outcome", short: true, cell: (row) => make("span", { class: row.outcome === "success" ? "" : "bad" }, row.outcome) },
+          { heading: "ended", short: true, cell: (row) => since(row.finished_at) },
+        ], status.runs, "no flow has run yet"),
       ];
     } },
     limits: { title: "Limits", show: async () => {
@@ -313,6 +320,20 @@
     } },
   };
 
+  // A browser that follows a link sends no token, so the report is fetched with it and saved.
+  const saveReport = async () => {
+    const answer = await fetch("report", { headers: token() ? { Authorization: `Bearer ${token()}` } : {}, cache: "no-store" });
+    if (!answer.ok) {
+      $("state").textContent = answer.status === 401 ? "the report needs a token" : await answer.text();
+      $("state").className = "bad";
+      if (answer.status === 401) askToken();
+      return;
+    }
+    const link = make("a", { href: URL.createObjectURL(await answer.blob()), download: "report.html" });
+    link.click();
+    URL.revokeObjectURL(link.href);
+  };
+
   const where = () => {
     const [view, ...rest] = location.hash.slice(1).split("/");
     return [VIEWS[view] ? view : "fleet", decodeURIComponent(rest.join("/"))];
@@ -342,6 +363,7 @@
     state.timer = setTimeout(() => (document.hidden || $("dialog").open ? (state.timer = setTimeout(() => show("timer"), EVERY_MS)) : show("timer")), EVERY_MS);
   };
   $("key").onclick = askToken;
+  $("report").onclick = saveReport;
   window.addEventListener("hashchange", () => { show(); $("main").focus(); });
   document.addEventListener("visibilitychange", () => { if (!document.hidden) show("timer"); });
   show();

@@ -39,6 +39,8 @@ SILENT: Final[Mapping[str, str]] = {
             "release",
             "pause",
             "resume",
+            "restore",
+            "withdraw",
             "breaker_enabled",
             "breaker_disabled",
             "breaker_reset",

@@ -19,6 +19,7 @@ from deployments.api.profiles import profile_routes
 from deployments.api.rate import Buckets
 from deployments.api.routes import api_routes
 from deployments.endpoint import application
+from deployments.report_route import report_routes
 from flows.vitals import Vitals
 from policy.settings import Settings, parse_settings
 from storage.database import Database
@@ -38,6 +39,7 @@ class Process:
     clock: Callable[[], datetime] = lambda: NOW
     seconds: Callable[[], float] = lambda: 0.0
     buckets: Buckets | None = None
+    prefect_url: str | None = None
 
     def settings(self) -> Settings:
         return parse_settings(self.tree)
@@ -45,7 +47,12 @@ class Process:
     def app(self) -> FastAPI:
         vitals = Vitals(born_at=NOW, coverage=1.0, store=self.database.problem)
         access = Access(server=lambda: self.settings().server)
-        desk = Desk(database=self.database, settings=self.settings, clock=self.clock)
+        desk = Desk(
+            database=self.database,
+            settings=self.settings,
+            clock=self.clock,
+            prefect_url=self.prefect_url,
+        )
         self.buckets = self.buckets or Buckets(seconds=self.seconds)
         return application(
             vitals=vitals,
@@ -53,7 +60,11 @@ class Process:
             protect_interval=lambda: timedelta(seconds=15),
             clock=self.clock,
             api=api_routes(desk, access=access, vitals=vitals, buckets=self.buckets),
-            debug=(alerting_routes(desk, access=access), profile_routes(access=access)),
+            others=(
+                report_routes(desk, access=access),
+                alerting_routes(desk, access=access),
+                profile_routes(access=access),
+            ),
         )
 
     def call(

@@ -21,11 +21,13 @@ from storage.audit import read_audit
 from storage.database import Database
 from storage.limits import observe_limits
 from storage.maintenance import snapshot
+from storage.runs import Run, record_run
 from storage.standings import replace_standings
 from storage.tenants import seen
 from tests.deployments.api import NOW, OPERATOR, VIEWER, Process
 
 SECRET = "s3cret-of-the-test"
+OURS = {"viewerToken": VIEWER}
 
 
 @pytest.fixture
@@ -92,6 +94,7 @@ def test_a_tenant_is_told_in_full_and_one_that_nobody_knows_is_not_there(process
             "pin",
         ),
         ("/pause", {"until": "2026-11-24T12:00:00+01:00"}, "pause"),
+        ("/withdraw", {}, "withdraw"),
     ],
 )
 def test_an_order_is_carried_out_by_an_operator_only_and_is_entered(
@@ -198,6 +201,36 @@ def test_the_status_says_what_works(process: Process) -> None:
 
     assert (told["mode"], told["tenants"], told["revision"]) == ("prod", 2, None)
     assert told["components"]["history"] == {"works": True, "problem": None}
+
+
+@pytest.mark.parametrize(
+    ("server", "alerting", "url"),
+    [
+        (OURS, {}, "http://127.0.0.1:4200/runs/flow-run/r-1"),
+        (OURS, {"prefectUrl": "https://prefect.acme"}, "https://prefect.acme/runs/flow-run/r-1"),
+        (OURS | {"host": "0.0.0.0"}, {}, None),
+    ],
+)
+def test_the_status_links_the_newest_run_of_each_flow_where_a_browser_can_open_it(
+    process: Process, server: dict[str, str], alerting: dict[str, str], url: str | None
+) -> None:
+    summary = {"decisions": {"raise": 3}, "publish": "nothing"}
+    for number in (0, 1):
+        run = Run(
+            run_id=f"r-{number}",
+            flow="optimize",
+            started_at=NOW + timedelta(minutes=number),
+            finished_at=NOW + timedelta(minutes=number, seconds=2),
+            outcome="success",
+            summary=summary,
+        )
+        record_run(process.database, run)
+    process.tree = {"server": server, "alerting": alerting}
+    process.prefect_url = "http://127.0.0.1:4200"
+
+    (told,) = process.get("/status", token=VIEWER)["runs"]
+
+    assert (told["flow"], told["what"], told["url"]) == ("optimize", "optimize · 3 raised", url)
 
 
 def test_the_status_of_alerting_names_each_channel_and_what_is_wrong_with_it(

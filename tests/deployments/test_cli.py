@@ -423,7 +423,7 @@ def test_looking_does_not_import_prefect(history: Path) -> None:
         "import sys\n"
         "from typer.testing import CliRunner\n"
         "from deployments.cli import app\n"
-        "words = 'config show,tenants,recommend,diff,explain acme,budget,savings'\n"
+        "words = 'config show,tenants,recommend,diff,explain acme,budget,savings,report'\n"
         "for words in words.split(','):\n"
         "    result = CliRunner().invoke(app, words.split())\n"
         "    assert result.exit_code in (0, 3), result.output\n"

@@ -213,7 +213,7 @@ def test_what_was_not_paused_is_not_resumed() -> None:
     result = run("resume")
 
     assert result.exit_code == 1
-    assert "`mlo pause` was not said" in result.stderr
+    assert "neither `mlo pause` nor `mlo withdraw` was said" in result.stderr
 
 
 @pytest.mark.usefixtures("url")

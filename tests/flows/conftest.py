@@ -137,6 +137,11 @@ class World:
         await flow.fn()  # type: ignore[misc]
         return self.said[heard:]
 
+    async def decided(self, flow: Flow[[], object], *, after: float = 0.0) -> list[str]:
+        """As `run`, without the lines that say how things are."""
+        said = await self.run(flow, after=after)
+        return [line for line in said if not line.startswith(("protect: ", "circuit breaker"))]
+
     def limits(self) -> dict[tuple[str, str], float]:
         """What the document says."""
         return {

@@ -84,7 +84,7 @@ async def test_slack_does_not_work(
         raise_alerts(world.database, [alert(f"breaker:{n}", at=world.clock())])
     for _ in range(12):
         await world.run(deliver, after=30)
-    said = await world.run(optimize, after=INTERVAL)
+    said = await world.decided(optimize, after=INTERVAL)
 
     assert said[-1].startswith("revision 2 written")
     assert {subject for _, subject in events(pager)} >= {f"breaker:{n}" for n in range(6)}
@@ -138,8 +138,8 @@ async def test_no_channel_works_and_what_waited_is_told_once_they_do(
     raise_alerts(world.database, [alert(at=world.clock())])
     for _ in range(8):
         await world.run(deliver, after=60)
-    said = await world.run(optimize, after=INTERVAL)
-    settled = await world.run(protect, after=INTERVAL)
+    said = await world.decided(optimize, after=INTERVAL)
+    settled = await world.decided(protect, after=INTERVAL)
     waits = outbox.waiting(world.database)
 
     slack.says(200)

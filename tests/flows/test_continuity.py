@@ -108,7 +108,7 @@ async def test_our_unproven_word_is_never_taken_for_the_operators(new_world: New
     await world.run(protect)
     world.cluster.inject(Fault(process="overrides-exporter", kind="unreachable"))
     await world.run(optimize, after=INTERVAL)
-    given_up = await world.run(protect, after=120)
+    given_up = await world.decided(protect, after=120)
     world.restart()
 
     await world.run(optimize, after=INTERVAL)

@@ -15,6 +15,7 @@ from storage.alert_reading import revive
 from storage.database import Database
 from storage.incidents import acknowledge
 from tests.flows.alerting import NOON, Office, hook
+from tests.flows.conftest import hearing
 from tests.tasks.receiver import Got, Receiver, Says, receiving
 
 MINUTE = timedelta(minutes=1)
@@ -481,3 +482,21 @@ async def test_a_person_who_answers_at_the_same_moment_fails_no_round(
     # It got worse after the answer, so the answer counts no more.
     assert meanwhile == [("breaker:acme", "firing")]
     assert told(ops) == [("breaker:acme", "firing")] * 2
+
+
+async def test_the_log_says_that_a_channel_is_there_is_left_alone_and_is_tried_again(
+    office: Office, ops: Receiver
+) -> None:
+    said: list[str] = []
+    with hearing(said):
+        ops.says(500)
+        office.happens()
+        await office.run(after=HOUR, times=8)
+        ops.says()
+        await office.run(after=HOUR, times=3)
+
+    assert said[0] == "alerting: channel ops initialized"
+    told = [line for line in said[1:] if "ops" in line]
+    assert told[0].startswith("alerting: ops is left alone: ")
+    assert "alerting: the circuit breaker of ops is half-open: it is tried again" in told
+    assert told[-1] == "alerting: ops is reached again"

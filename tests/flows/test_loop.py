@@ -44,9 +44,9 @@ async def test_what_the_history_decides_is_written_loaded_and_confirmed(
     await world.run(protect)
 
     said = await world.run(optimize, after=INTERVAL)
-    settled = await world.run(protect, after=INTERVAL)
+    settled = await world.decided(protect, after=INTERVAL)
 
-    assert said[-1] == f"revision 2 written: {len(world.limits())} limits changed"
+    assert said[-1] == f"revision 2 written to file: {len(world.limits())} limits changed"
     assert settled[0].startswith("revision 2 confirmed")
     assert world.limits()["bursty-1", RATE] > 10_000
     assert world.loaded("bursty-1") == world.limits()["bursty-1", RATE]
@@ -75,7 +75,7 @@ async def test_a_refused_document_is_taken_out_and_not_written_again(new_world: 
     world.cluster.inject(Fault(process="ingester-1", kind="refuse_reload"))
     await world.run(optimize, after=INTERVAL)
 
-    said = await world.run(protect, after=INTERVAL)
+    said = await world.decided(protect, after=INTERVAL)
     later = [await world.run(flow, after=INTERVAL) for flow in (protect, optimize, protect)]
 
     assert said[0].startswith("revision 2 failed: the reload failed on ")
@@ -130,7 +130,7 @@ async def test_a_revision_that_was_given_up_on_is_proven_when_the_process_is_bac
     await world.run(protect, after=120)
 
     silent = await world.run(protect, after=INTERVAL)
-    proven = await world.run(protect, after=300)
+    proven = await world.decided(protect, after=300)
 
     assert silent == []
     assert proven[0].startswith("revision 2 confirmed")
@@ -187,7 +187,9 @@ async def test_a_blasting_tenant_is_capped_and_not_raised_until_it_is_over(
     said = [await world.run(protect, after=INTERVAL) for _ in range(3)]
     await world.run(optimize, after=INTERVAL)
 
-    assert len([line for lines in said for line in lines if "the breaker opens" in line]) == 1
+    assert (
+        len([line for lines in said for line in lines if "the circuit breaker opens" in line]) == 1
+    )
     (cap,) = world.layer("breaker").filter(tenant="steady-1", limit=RATE)["value"].to_list()
     assert usual * 1.2 < cap < limit
     assert world.loaded("steady-1") == cap
@@ -228,7 +230,11 @@ async def test_in_a_dry_run_the_breaker_is_stepped_and_caps_nobody(new_world: Ne
 
     said = [line for _ in range(2) for line in await world.run(protect, after=INTERVAL)]
 
-    assert [line for line in said if line.startswith("steady-1  blast, the breaker opens")]
+    assert [
+        line
+        for line in said
+        if line.startswith("steady-1  blast detected, the circuit breaker opens")
+    ]
     assert read_breakers(world.database)["state"].to_list() == ["open"]
     assert world.layer("breaker").is_empty()
     assert world.file.read_bytes() == before
@@ -365,7 +371,7 @@ async def test_the_oldest_process_decides_which_limits_may_be_written(new_world:
     layer = as_optimized(new, reason="test", written_at=world.clock())
     replace_layer(world.database, "optimized", layer, run_id="test")
 
-    said = await world.run(protect, after=INTERVAL)
+    said = await world.decided(protect, after=INTERVAL)
 
     assert len(said) == 1
     assert said[0].startswith(

@@ -66,16 +66,16 @@ async def test_a_pin_is_loaded_within_one_interval_and_gives_back_what_was_benea
     document = world.file.read_bytes()
 
     say(world, 500_000)
-    said = await world.run(protect, after=INTERVAL)
-    settled = await world.run(protect, after=INTERVAL)
+    said = await world.decided(protect, after=INTERVAL)
+    settled = await world.decided(protect, after=INTERVAL)
 
-    assert said[0].startswith("revision 3 written: ")
+    assert said[0].startswith("revision 3 written to file: ")
     assert settled[0].startswith("revision 3 confirmed")
     assert world.loaded(TENANT) == 500_000
 
     take_back(world)
     await world.run(protect, after=INTERVAL)
-    settled = await world.run(protect, after=INTERVAL)
+    settled = await world.decided(protect, after=INTERVAL)
 
     assert settled[0].startswith("revision 4 confirmed")
     assert world.file.read_bytes() == document
@@ -138,7 +138,7 @@ async def test_a_pinned_burst_below_the_rate_does_not_stop_the_others(new_world:
     await decided(world)
 
     say(world, 5_000, limit=BURST)
-    said = await world.run(protect, after=INTERVAL)
+    said = await world.decided(protect, after=INTERVAL)
     await world.run(protect, after=INTERVAL)
 
     assert said[0].startswith("revision 3 written")

@@ -190,7 +190,7 @@ async def test_what_kubernetes_refuses_changes_nothing_and_is_made_good_later(
     said = await way.run(protect)
 
     assert held == before
-    assert any(" written: " in line for line in said)
+    assert any(" written to " in line for line in said)
 
 
 async def test_a_write_whose_answer_was_lost_counts_once(way: Way) -> None:
@@ -220,7 +220,7 @@ async def test_the_annotation_pauses_everything(way: Way) -> None:
     assert f"the annotation {PAUSED} of the ConfigMap" in line
     assert "(upgrade of Mimir)" in line
     assert parse((paused or "").encode()).is_empty()
-    assert any(" written: " in line for line in later)
+    assert any(" written to " in line for line in later)
 
 
 async def test_another_writer_is_left_alone_until_it_is_gone(way: Way) -> None:
@@ -235,7 +235,7 @@ async def test_another_writer_is_left_alone_until_it_is_gone(way: Way) -> None:
     waits = [line for line in said if line.startswith("not published: pod-b writes there")]
     assert len(waits) == 1, "it is said once"
     assert stood_by == 0
-    assert any(" written: " in line for line in later)
+    assert any(" written to " in line for line in later)
     assert way.annotation(EPOCH) == "8"
 
 

@@ -87,7 +87,7 @@ async def test_what_mimir_refused_is_put_back_while_paused(new_world: NewWorld) 
     await world.run(optimize, after=INTERVAL)
     world.tree = paused_at(world)
 
-    said = await world.run(protect, after=INTERVAL)
+    said = await world.decided(protect, after=INTERVAL)
 
     assert said[0].endswith("revision 1 was put back")
     assert world.file.read_bytes() == before
@@ -109,7 +109,8 @@ async def test_a_dry_run_tells_beforehand_what_the_real_run_then_does(new_world:
     assert preview.outcome == "would"
     assert json.loads(written.changes) == json.loads(preview.changes.write_json())
     told = [line for line in said if line.startswith("dry run: ")]
-    assert told == [f"dry run: {preview.changes.height} limits would change; `mlo diff` lists them"]
+    count = preview.changes.height
+    assert told == [f"dry run: would update limits, {count} of them; `mlo diff` lists them"]
 
 
 @pytest.mark.parametrize("mode", ["dry-run", "prod"])

@@ -39,6 +39,7 @@ from policy.figures import TIMES
             "maintain · 1,001 rows forgotten, acme creeps up",
         ),
         ("backtest", {"backtest": 7, "passed": False}, "backtest · not passed"),
+        ("report", {"days": 14, "tenants": 2_000}, "report · 2,000 tenants"),
         ("rollback", {"rollback": 7, "tenant": None}, "rollback · revision 7 of everyone"),
         ("backfill", {"days": 90, "rows": 2_000}, "backfill · 90 days, 2,000 rows"),
         ("drill", {"drill": "acme", "factor": 10.0}, f"drill · acme 10 {TIMES}"),

@@ -118,7 +118,7 @@ def test_a_refusal_is_said_once_and_again_after_it_was_mended() -> None:
     written = Publication(outcome="written", changes=changes, revision=7)
 
     said = [
-        publication_lines(publication, memory=memory)
+        publication_lines(publication, memory=memory, sink="file")
         for publication in (refused, refused, written, refused)
     ]
 

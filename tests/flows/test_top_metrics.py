@@ -44,7 +44,7 @@ async def test_the_metric_that_explodes_is_told_with_its_series_and_kept_with_th
 
     said = await exploding(world)
 
-    opened = next(place for place, line in enumerate(said) if "the breaker opens" in line)
+    opened = next(place for place, line in enumerate(said) if "the circuit breaker opens" in line)
     named = [place for place, line in enumerate(said) if f"most series: {EXPLODING}" in line]
     written = next(place for place, line in enumerate(said) if "written" in line)
     assert opened < written < named[0], "the caps are published first"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 # What came with the audit's migration and since.
 BEFORE_11 = """
+    drop table withdrawals;
     drop view v_incidents; drop view v_alert_deliveries; drop view v_alert_channels;
     drop table incidents; drop table deliveries; drop table threads; drop table channels;
     drop view v_alerts; drop table alerts;

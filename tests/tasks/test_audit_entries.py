@@ -22,6 +22,8 @@ OF_PEOPLE = (
     "release",
     "pause",
     "resume",
+    "restore",
+    "withdraw",
     *(f"breaker_{what}" for what in ("enabled", "disabled", "reset")),
     *("alert_acknowledged", "alert_retried"),
 )  # entered by SQL

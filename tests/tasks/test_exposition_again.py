@@ -64,6 +64,8 @@ LINES = [
     'cortex_overrides{user="b} 7",limit_name="l"}',
     'cortex_overrides{user="c d",limit_name="l"}',
     'cortex_overrides{user="e\\"f",limit_name="l"}',
+    'cortex_overrides{user="g 1 h",limit_name="l"}',
+    'cortex_overrides{user="i} 2 j",limit_name="l"}',
     'cortex_overrides{limit_name="l",user="a"}',
     "cortex_build_info",
     'cortex_discarded_samples_total{group="",reason="rate_limited",user="a"}',
