@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
+import re
+import tomllib
 from functools import cache
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import helm_python
 import kubernetes.client
 import pytest
 
+from policy.settings import Settings
 from policy.settings.pending import set_without_effect
-from tests.helm.rendering import CHART, PRESETS, Object, Rendered, given, merged, render, values_of
+from tests.helm.rendering import (
+    CHART,
+    PRESETS,
+    ROOT,
+    Object,
+    Rendered,
+    chart,
+    given,
+    merged,
+    render,
+    values_of,
+)
 from tests.helm.rendering import settings_of as settings_in
 
 EVERYTHING = given(
@@ -36,6 +50,7 @@ CASES: dict[str, Object] = {
     "their-own-account": given("serviceAccount.create=false,rbac.create=false"),
     **{preset.stem: values_of(preset) for preset in PRESETS},
 }
+WORKDIR = re.compile(r"^WORKDIR (.+)$", re.MULTILINE)
 # Custom resources, of which the client has no models.
 CUSTOM = {"ServiceMonitor", "PrometheusRule"}
 BY_ITS_GROUP = {
@@ -195,7 +210,6 @@ def test_the_defaults_are_a_dry_run_in_the_cluster(tmp_path: Path) -> None:
     assert settings.mode == "dry-run"
     assert settings.publish.sink == "configmap"
     assert settings.server.host == "0.0.0.0"
-    assert settings.storage.url == "/data/history.duckdb"
 
 
 def test_mimir_is_looked_for_where_its_limits_are_unless_said_otherwise(tmp_path: Path) -> None:
@@ -222,6 +236,36 @@ def test_the_settings_are_mounted_as_a_folder_that_the_kubelet_refreshes() -> No
 
     assert mounts["settings"]["mountPath"] == render().variables()["MLO_CONFIG"]
     assert "subPath" not in mounts["settings"]
+
+
+def test_the_volume_is_where_the_image_keeps_what_it_writes() -> None:
+    """Every relative path of the settings is in it, the state of a sink as well as the history."""
+    dockerfile = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+    mounts = {each["name"]: each["mountPath"] for each in render().container()["volumeMounts"]}
+    kept = [
+        Settings().storage.url,
+        str(Settings().publish.cortex_api.state),
+        "data/overrides.yaml",  # of the chart
+    ]
+
+    assert f"\nVOLUME {mounts['data']}\n" in dockerfile
+    for path in kept:
+        assert str(PurePosixPath(WORKDIR.findall(dockerfile)[-1], path).parent) == mounts["data"]
+
+
+def test_the_pod_runs_the_program_of_the_image_as_its_user() -> None:
+    dockerfile = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+    who = render().pod()["spec"]["securityContext"]
+
+    assert f"\nUSER {who['runAsUser']}:{who['runAsGroup']}\n" in dockerfile
+    assert '\nENTRYPOINT ["mlo"]\n' in dockerfile
+    assert render().container()["args"] == ["up"]
+
+
+def test_the_chart_has_the_version_of_the_program() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+    assert chart().metadata["appVersion"] == project["version"]
 
 
 def test_the_probes_and_the_service_name_the_port_that_is_set() -> None:

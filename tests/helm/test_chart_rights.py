@@ -85,8 +85,7 @@ class Cluster:
     async def _work(self, tree: Object) -> None:
         """The loop, with a simulated Mimir in the place of the one that Kubernetes tells of."""
         world = self.new_world(past=tree.get("mode") == "prod")
-        for section in ("server", "storage"):
-            tree.pop(section)
+        tree.pop("server")
         tree["mimir"] = {**tree.get("mimir", {}), **world_endpoints(world)}
         world.tree = tree
         for flow in (protect, optimize, protect):

@@ -100,7 +100,7 @@ def test_a_configuration_is_a_file_of_values_too(file: Path, tmp_path: Path) -> 
     differ = {
         name for name in Settings.model_fields if getattr(found, name) != getattr(meant, name)
     }
-    assert differ <= {"publish", "server", "storage", "metrics_discovery"}
+    assert differ <= {"publish", "server", "metrics_discovery"}
 
 
 @pytest.mark.parametrize("name", ["custom-values", "production-values"])

@@ -41,8 +41,6 @@ spec:
         # For `mlo` in a shell of the pod, too.
         - name: MLO_CONFIG
           value: /etc/mimir-limit-optimizer
-        - name: HOME
-          value: /tmp
         {{- with .Values.prefect.apiUrl }}
         - name: PREFECT_API_URL
           value: {{ . | quote }}
@@ -79,8 +77,9 @@ spec:
         - name: settings
           mountPath: /etc/mimir-limit-optimizer
           readOnly: true
+        # Where the image works, so that what is relative in the settings stays.
         - name: data
-          mountPath: /data
+          mountPath: /var/lib/mlo/data
         - name: tmp
           mountPath: /tmp
         {{- with .Values.extraVolumeMounts }}

@@ -57,8 +57,7 @@ The settings of the product, out of the values: everything that is not a value o
 {{- include "mlo.default" (list $tree "metricsDiscovery.namespace" .) }}
 {{- end }}
 {{- include "mlo.default" (list $tree "publish.sink" "configmap") }}
-{{- include "mlo.default" (list $tree "publish.file.path" "/data/overrides.yaml") }}
-{{- include "mlo.default" (list $tree "storage.url" "/data/history.duckdb") }}
+{{- include "mlo.default" (list $tree "publish.file.path" "data/overrides.yaml") }}
 {{- include "mlo.default" (list $tree "server.host" "0.0.0.0") }}
 {{- toYaml $tree }}
 {{- end }}
