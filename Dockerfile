@@ -32,18 +32,16 @@ LABEL org.opencontainers.image.title="mimir-limit-optimizer" \
       org.opencontainers.image.revision="${COMMIT}" \
       org.opencontainers.image.created="${BUILD_DATE}"
 COPY --from=build /opt/mlo /opt/mlo
-# What is written goes to /data, where the settings' data/ lies, and to /tmp: the rest may be read-only.
-# USER, because no entry in /etc/passwd has a name.
+# What is written goes to data/ below the working folder, and to /tmp: the rest may be read-only.
 ENV PATH=/opt/mlo/bin:$PATH \
     HOME=/tmp \
-    USER=mlo \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
     MIMIR_LIMIT_OPTIMIZER_COMMIT=${COMMIT} \
     MIMIR_LIMIT_OPTIMIZER_BUILD_DATE=${BUILD_DATE}
-WORKDIR /
-RUN install -d -o 10001 -g 10001 /data
-VOLUME /data
+WORKDIR /var/lib/mlo
+RUN mkdir data && chown 10001:10001 data
+VOLUME /var/lib/mlo/data
 USER 10001:10001
 EXPOSE 8080 4200
 ENTRYPOINT ["mlo"]

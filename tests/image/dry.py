@@ -222,7 +222,7 @@ class Build:
 
     def _outside(self, text: str) -> str:
         """The absolute paths of the image in a text, where they are on this machine."""
-        return re.sub(r"(?<![\w./:-])/(?=(?:opt|src|data)\b)", f"{self.root}/", text)
+        return re.sub(r"(?<![\w./:-])/(?=(?:opt|src|var/lib/mlo)\b)", f"{self.root}/", text)
 
 
 def _words(value: str) -> list[str]:
@@ -256,7 +256,7 @@ def start(build: Build) -> tuple[float, int]:
         Broken: it did not become ready, did not end when it was told to, or wrote to its root.
     """
     user = int(build.stage.user.partition(":")[0])
-    data = build.root / "data"
+    data = build.root / "var/lib/mlo/data"
     build.root.parent.chmod(0o755)
     whose: dict[str, Any] = {}
     if os.geteuid() == 0 and _open_to_others(Path(sys.base_prefix)):
