@@ -35,6 +35,7 @@ COPY --from=build /opt/mlo /opt/mlo
 # What is written goes to data/ below the working folder, and to /tmp: the rest may be read-only.
 ENV PATH=/opt/mlo/bin:$PATH \
     HOME=/tmp \
+    USER=mlo \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
     MIMIR_LIMIT_OPTIMIZER_COMMIT=${COMMIT} \
