@@ -14,13 +14,12 @@ from pathlib import Path
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
 from policy.cost.chargeback import Chargeback, Held
 from policy.cost.periods import Period
 from policy.cost.report import Shared
 from policy.figures import figure
 from policy.visible import visible
+from tasks.html_page import templates_of
 
 _TEMPLATES: Final = Path(__file__).parent / "templates"
 _UNKNOWN: Final = "unknown"
@@ -52,13 +51,7 @@ class Page:
 
 def chargeback_page(page: Page) -> str:
     """The HTML of the page."""
-    environment = Environment(
-        loader=FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = templates_of(_TEMPLATES)
     names = {name: None for each in page.lists for name in each.prices}
     return environment.get_template("chargeback.html.j2").render(
         begins=_minute(page.asked.start, page.zone),

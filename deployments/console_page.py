@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from base64 import b64encode
 from functools import cache
-from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
 from fastapi import Response
 from fastapi.responses import HTMLResponse
+
+from tasks.html_page import digest
 
 _FOLDER: Final = Path(__file__).parent / "templates"
 
@@ -23,7 +23,7 @@ def console_page() -> tuple[str, str]:
     html = (_FOLDER / "console.html").read_text(encoding="utf-8")
     whole = html.replace("/*STYLE*/", style).replace("/*SCRIPT*/", script)
     policy = (
-        f"default-src 'none'; script-src '{_hash(script)}'; style-src '{_hash(style)}'; "
+        f"default-src 'none'; script-src '{digest(script)}'; style-src '{digest(style)}'; "
         "style-src-attr 'none'; connect-src 'self'; img-src 'self'; base-uri 'none'; "
         "form-action 'none'; frame-ancestors 'none'"
     )
@@ -40,7 +40,3 @@ def console() -> Response:
         "Cache-Control": "no-cache",
     }
     return HTMLResponse(html, headers=headers)
-
-
-def _hash(text: str) -> str:
-    return f"sha256-{b64encode(sha256(text.encode()).digest()).decode()}"

@@ -7,23 +7,21 @@ character is left that could end the block they are in.
 from __future__ import annotations
 
 import json
-from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from functools import cache
-from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
 import polars as pl
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from policy.figures import figure
 from policy.report import Report, merged
 from policy.visible import visible
+from tasks.html_page import digest, templates_of
 from tasks.report_charts import chart_data
 
 MOST_LISTED: Final = 50
@@ -47,13 +45,7 @@ class Listed:
 
 def report_page(report: Report) -> str:
     """The HTML of the report."""
-    environment = Environment(
-        loader=FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = templates_of(_TEMPLATES)
     environment.filters.update(
         figure=figure, visible=_visible, percent=_percent, money=_money, minute=_minute
     )
@@ -84,7 +76,7 @@ def report_page(report: Report) -> str:
 def content_policy(style: str, script: str) -> str:
     """The policy by which a browser runs what is in the page and nothing else, from disk, too."""
     return (
-        f"default-src 'none'; script-src '{_hash(script)}'; style-src '{_hash(style)}'; "
+        f"default-src 'none'; script-src '{digest(script)}'; style-src '{digest(style)}'; "
         "style-src-attr 'none'; base-uri 'none'; form-action 'none'"
     )
 
@@ -97,10 +89,6 @@ def _inline(name: str) -> str:
         "script.js": ("vendor/uplot.js", "report.js"),
     }[name]
     return "\n".join((_TEMPLATES / each).read_text(encoding="utf-8") for each in (vendor, own))
-
-
-def _hash(text: str) -> str:
-    return f"sha256-{b64encode(sha256(text.encode()).digest()).decode()}"
 
 
 def _as_block(data: Mapping[str, object]) -> Markup:
