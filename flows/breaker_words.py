@@ -86,6 +86,6 @@ def thresholds_event(thresholds: pl.DataFrame, *, action: str) -> Event:
     return Event(
         component=COMPONENT,
         action=action,
-        words=f"circuit breaker: {action} of {tenants} tenants {how}",
+        words=f"circuit breaker: {action} of {tenants} tenant{'s' * (tenants != 1)} {how}",
         details={"tenants": tenants, "thresholds": thresholds.height},
     )

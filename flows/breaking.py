@@ -163,9 +163,11 @@ def _thresholds(
     others = from_usual(levels(normal), settings=settings)
     if not auto.enabled:
         return anchors.clear()
-    if runtime.memory.anchors is None or not anchors.equals(runtime.memory.anchors):
-        runtime.memory.anchors = anchors
-        say([thresholds_event(anchors, action="recalculated thresholds")])
+    before = runtime.memory.anchors
+    moved = anchors if before is None else anchors.join(before, on=anchors.columns, how="anti")
+    if not moved.is_empty():
+        say([thresholds_event(moved, action="recalculated thresholds")])
+    runtime.memory.anchors = anchors
     if not auto.realtime_adaptation.enabled:
         return pl.concat([anchors, others])
     now, how, memory = runtime.clock(), auto.realtime_adaptation, runtime.memory

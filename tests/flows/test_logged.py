@@ -17,7 +17,7 @@ from flows.optimize import optimize
 from flows.protect import protect
 from storage.breakers import switch
 from tasks.say import DECISIONS
-from tests.flows.conftest import INTERVAL, World
+from tests.flows.conftest import INTERVAL, TENANTS, World
 
 NewWorld = Callable[..., World]
 PAGE = (Path(__file__).parents[2] / "docs" / "logs.md").read_text()
@@ -105,11 +105,30 @@ async def test_a_line_of_json_says_who_did_what_to_whom(new_world: NewWorld) -> 
 
 async def test_what_stays_as_it_is_is_said_once(new_world: NewWorld) -> None:
     world = new_world(tree={"mode": "dry-run"})
+    await world.run(optimize, after=INTERVAL)
     said = [line for _ in range(4) for line in await world.run(protect, after=INTERVAL)]
 
     assert len(matching("tenant metrics collected", said)) == 1
     assert len(matching("circuit breaker disabled", said)) == 1
     assert len(matching("recalculated thresholds", said)) == 1
+
+
+async def test_thresholds_are_said_of_those_whose_limit_changed(new_world: NewWorld) -> None:
+    world = new_world(tree={"mode": "dry-run"})
+    await world.run(optimize, after=INTERVAL)
+    first = await world.run(protect, after=INTERVAL)
+    own = world.folder / "runtime.yaml"
+    before = json.loads(own.read_text())["overrides"]
+    tenant = next(name for name, limits in before.items() if "ingestion_rate" in limits)
+    before[tenant]["ingestion_rate"] *= 2
+    own.write_text(json.dumps({"overrides": before}))
+    world.now += 60.0
+    await world.run(optimize, after=INTERVAL)
+
+    said = await world.run(protect, after=INTERVAL)
+
+    assert [f"of {TENANTS} tenants" in line for line in matching("recalculated", first)] == [True]
+    assert ["of 1 tenant " in line for line in matching("recalculated", said)] == [True]
 
 
 def test_every_expression_of_the_page_is_one_that_a_test_looks_for() -> None:
