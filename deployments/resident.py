@@ -11,8 +11,10 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
 from socket import gethostname
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
+
+from prefect.task_runners import TaskRunner
 
 from deployments.lane import Lane
 from deployments.schedule import (
@@ -27,8 +29,10 @@ from flows.resuming import resume
 from flows.runtime import Runtime, install
 from flows.vitals import Vitals
 from flows.writing import release_pen
+from policy.errors import ConfigError
 from policy.settings import Settings
 from storage.database import Database
+from tasks.spreading import task_runner_of
 from tasks.telemetry import Telemetry
 
 RESTART_SECONDS: Final = 5.0
@@ -65,6 +69,7 @@ class Resident:
         )
         self._lanes: dict[UUID, Lane] = {}
         self._scheduled: tuple[Scheduled, ...] = ()
+        task_runner_of(settings().execution)
         resume(self.runtime, settings())
         install(self.runtime)
 
@@ -113,7 +118,10 @@ class Resident:
         """Run the worker; one that lost the Prefect server starts again."""
         while True:
             worker = ResidentWorker(
-                clock=self._clock, lanes=self._lanes, name=f"resident-{gethostname()}"
+                clock=self._clock,
+                lanes=self._lanes,
+                task_runner=self._task_runner,
+                name=f"resident-{gethostname()}",
             )
             try:
                 await worker.start(printer=logger.debug)
@@ -122,3 +130,12 @@ class Resident:
             else:
                 logger.warning("the worker lost the Prefect server and starts again")
             await asyncio.sleep(RESTART_SECONDS)
+
+    def _task_runner(self) -> TaskRunner[Any] | None:
+        """The one that the settings name; where there is none, flows have their own meanwhile."""
+        try:
+            runner, problem = task_runner_of(self.runtime.settings().execution), None
+        except ConfigError as exc:
+            runner, problem = None, str(exc)
+        self.runtime.say_once("the task runner", problem=problem)
+        return runner

@@ -21,6 +21,7 @@ import anyio.abc
 from prefect.client.schemas.objects import FlowRun
 from prefect.flows import Flow, load_flow_from_entrypoint
 from prefect.states import Cancelled
+from prefect.task_runners import TaskRunner
 from prefect.workers.base import (
     BaseJobConfiguration,
     BaseVariables,
@@ -51,6 +52,7 @@ class ResidentWorker(BaseWorker[BaseJobConfiguration, BaseVariables, ResidentRes
         *,
         clock: Callable[[], datetime],
         lanes: dict[UUID, Lane],
+        task_runner: Callable[[], TaskRunner[Any] | None] = lambda: None,
         **kwargs: Any,  # noqa: ANN401 - Prefect's own
     ) -> None:
         """Make a worker.
@@ -58,11 +60,13 @@ class ResidentWorker(BaseWorker[BaseJobConfiguration, BaseVariables, ResidentRes
         Args:
             clock: aware UTC.
             lanes: by deployment; they outlive this worker, as the runs in them do.
+            task_runner: the one that flows get at their next run; None for their own.
             **kwargs: of Prefect's BaseWorker.
         """
         super().__init__(work_pool_name=POOL, **kwargs)
         self._clock = clock
         self._lanes = lanes
+        self._task_runner = task_runner
         self._flows: dict[UUID, Flow[..., Any]] = {}
         self._taken: dict[UUID, asyncio.Task[None]] = {}
         # After a long stop dozens of runs are late at once. So many requests at a time would take
@@ -115,6 +119,8 @@ class ResidentWorker(BaseWorker[BaseJobConfiguration, BaseVariables, ResidentRes
             logger.info("%s skipped: %s", flow_run.name, message)
             return ResidentResult(status_code=0, identifier=identifier)
         # The run may have been cancelled while it waited; the engine asks the server again.
+        if (runner := self._task_runner()) is not None:
+            flow = flow.with_options(task_runner=runner)
         await asyncio.wrap_future(lane.run(flow, flow_run))
         return ResidentResult(status_code=0, identifier=identifier)
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 import polars as pl
 
-from policy.estimate import RISKS, estimate_daily, estimate_rules, probability
-from policy.estimate.daily import daily
+from policy.estimate import RISKS, estimate_rules
 from policy.estimate.pressure import pressed
 from policy.frames import ESTIMATES, empty
 from policy.settings import Settings
@@ -19,10 +18,13 @@ from storage.database import Database
 from storage.peaks import days, limit_batches
 from storage.samples import refused_since
 from storage.seasons import highest_hours
+from tasks.estimate import PART_SECONDS, estimate_part, estimated_days
+from tasks.spreading import NotBroughtBack, spread, workers
 
 NOT_ROLLED_UP: Final = timedelta(minutes=10)
 # An estimate needs a few times the memory of the days that it is made of.
 DAYS_AT_ONCE: Final = 350_000
+DAYS_SENT: Final = 100_000  # some 8 MB: of more in one message Dask warns
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -55,6 +57,9 @@ def estimated(
         in_force: gives the LIMITS that these tenants have of these limits; of what it leaves out
             no risk is told.
         now: aware UTC.
+
+    Raises:
+        NotBroughtBack: the workers of a Dask cluster did not do their part of it.
     """
     rules = estimate_rules(settings)
 
@@ -64,17 +69,27 @@ def estimated(
             highest_hours(database, limits=part, by_day_hour=bool(rules.hour_factors)),
         )
 
-    estimates, risks = [empty(ESTIMATES)], [empty(RISKS)]
     batches = limit_batches(database, now=now, window=rules.window, limits=limits)
-    for known, hours in read_ahead(read, batches):
-        for portion in _portions(known):
-            rows = daily(portion, rules=rules, now=now)
-            found = _alone(estimate_daily(rows, seasons=hours, rules=rules))
-            had = in_force(found["tenant"].unique(), set(found["limit"])).join(
-                found, on=["tenant", "limit"], how="semi"
-            )
-            estimates.append(found)
-            risks.append(_alone(probability(rows, estimates=found, limits=had)))
+    among = workers()
+
+    def parts() -> Iterator[dict[str, Any]]:
+        for known, hours in read_ahead(read, batches):
+            for days_of_some in _portions(known, rows=DAYS_SENT if among else DAYS_AT_ONCE):
+                tenants, names = (days_of_some[key].unique() for key in ("tenant", "limit"))
+                yield {
+                    "days": days_of_some,
+                    "seasons": _of(hours, tenants) if among else hours,
+                    "had": in_force(tenants.cast(pl.String), set(names)),
+                    "rules": rules,
+                    "now": now,
+                }
+
+    estimates, risks = [empty(ESTIMATES)], [empty(RISKS)]
+    for found in _found(parts(), among=among):
+        if isinstance(found, NotBroughtBack):
+            raise found
+        estimates.append(found[0])
+        risks.append(found[1])
     refused = refused_since(database, since=now - NOT_ROLLED_UP, now=now)
     return Estimated(
         estimates=pressed(pl.concat(estimates).sort("tenant", "limit"), refused=refused),
@@ -82,24 +97,27 @@ def estimated(
     )
 
 
-def _portions(days: pl.DataFrame) -> Iterator[pl.DataFrame]:
-    """The days in parts of about DAYS_AT_ONCE rows, no tenant's days of one limit parted."""
+def _found(
+    parts: Iterable[dict[str, Any]], *, among: tuple[str, ...]
+) -> Iterator[tuple[pl.DataFrame, pl.DataFrame] | NotBroughtBack]:
+    """ESTIMATES and RISKS of each part: of the workers, or where there are none made here."""
+    if not among:
+        return (estimated_days(**part) for part in parts)
+    return spread(estimate_part, parts, among=among, patience_seconds=PART_SECONDS)
+
+
+def _of(hours: pl.DataFrame, tenants: pl.Series) -> pl.DataFrame:
+    return hours.filter(pl.col("tenant").is_in(tenants.cast(pl.String).implode()))
+
+
+def _portions(days: pl.DataFrame, *, rows: int) -> Iterator[pl.DataFrame]:
+    """The days in parts of about so many rows, no tenant's days of one limit parted."""
     keys = ("tenant", "limit")
     begins = days.select(pl.any_horizontal(pl.col(key) != pl.col(key).shift() for key in keys))
     first_rows = begins.to_series().arg_true()
     start = 0
     while start < days.height:
-        later = first_rows.filter(first_rows >= start + DAYS_AT_ONCE)
+        later = first_rows.filter(first_rows >= start + rows)
         end = days.height if later.is_empty() else later[0]
         yield days.slice(start, end - start)
         start = end
-
-
-def _alone(frame: pl.DataFrame) -> pl.DataFrame:
-    """The frame without the days that it was made of.
-
-    Strings in polars point into the buffers that they came from, and keep them: ten thousand
-    names would hold on to the seven hundred thousand that they were picked from.
-    """
-    kept = frame.to_arrow(compat_level=pl.CompatLevel.oldest())
-    return pl.DataFrame(pl.from_arrow(kept)).cast(frame.schema)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, MutableMapping
+import asyncio
+from collections.abc import Callable, MutableMapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
+from typing import Final
 
 import polars as pl
+from prefect import task
 
 from policy.frames import READINGS, empty
-from policy.scrape import Scrape
+from policy.scrape import Pod, Scrape
 from policy.settings import Settings
 from policy.sources import Told, defaults_told, names_told, overridden
 from tasks.discover import discover
@@ -17,9 +20,15 @@ from tasks.effective import limits_told
 from tasks.exposition_known import KnownPage
 from tasks.http import MimirUnavailable, client_of
 from tasks.retry import retry_policy
-from tasks.scrape import scrape
+from tasks.scrape import joined, scrape
+from tasks.spreading import NotBroughtBack, spread, workers
 from tasks.step import step
 from tasks.versions import versions_of
+
+LOOK_SECONDS: Final = 60.0
+PART_SECONDS: Final = 45.0
+
+_known: dict[str, KnownPage] = {}  # in a worker: what the pages of its part were like
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -42,11 +51,6 @@ class LoadedLimits:
     versions: frozenset[str | None]
 
 
-@step(
-    name="collect",
-    task_run_name="scrape every process",
-    **retry_policy(retries=2, timeout_seconds=60),
-)
 async def collect(
     settings: Settings,
     *,
@@ -55,27 +59,89 @@ async def collect(
 ) -> Scrape:
     """Find every process and scrape it once; one that fails leaves the others.
 
+    The processes are shared out among the workers of a Dask cluster, where the flow run has one.
+
     Args:
         settings: of the look.
         clock: the time now, aware UTC.
-        known: what the pages were like in the look before; put there for the next.
+        known: what the pages were like in the look before; put there for the next. Each worker
+            knows those that it read itself.
 
     Raises:
         MimirUnavailable: not one process answered.
         OptimizerError: it cannot be found out which processes there are.
     """
-    mimir = settings.mimir
+    among = await asyncio.to_thread(workers)
+    if not among:
+        return await _collect_here(settings, clock=clock, known=known)
+    began, found = clock(), await discover(settings, clock=clock)
+    pods = tuple({pod.name: pod for pod in reversed(found)}.values())[::-1]
+    return _answered(await asyncio.to_thread(_shared_out, pods, settings, among=among, at=began))
+
+
+@step(
+    name="collect",
+    task_run_name="scrape every process",
+    **retry_policy(retries=2, timeout_seconds=LOOK_SECONDS),
+)
+async def _collect_here(
+    settings: Settings,
+    *,
+    clock: Callable[[], datetime],
+    known: MutableMapping[str, KnownPage] | None,
+) -> Scrape:
     pods = await discover(settings, clock=clock)
+    return _answered(await _scraped(pods, settings=settings, clock=clock, known=known))
+
+
+@task(
+    name="collect-part",
+    task_run_name="scrape {pods[0].name} and others",
+    **retry_policy(retries=1, timeout_seconds=PART_SECONDS),
+)
+async def collect_part(pods: Sequence[Pod], settings: Settings) -> Scrape:
+    """Scrape these processes, in a worker: by its own clock, and by the pages that it knows."""
+    return await _scraped(pods, settings=settings, clock=lambda: datetime.now(UTC), known=_known)
+
+
+async def _scraped(
+    pods: Sequence[Pod],
+    *,
+    settings: Settings,
+    clock: Callable[[], datetime],
+    known: MutableMapping[str, KnownPage] | None,
+) -> Scrape:
     performance = settings.performance.in_force
-    async with client_of(mimir, performance=performance) as client:
-        seen = await scrape(
+    async with client_of(settings.mimir, performance=performance) as client:
+        return await scrape(
             pods,
             client=client,
             clock=clock,
             batching=performance.batch_processing,
-            timeout_seconds=mimir.timeout.total_seconds(),
+            timeout_seconds=settings.mimir.timeout.total_seconds(),
             known=known,
         )
+
+
+def _shared_out(
+    pods: Sequence[Pod], settings: Settings, *, among: tuple[str, ...], at: datetime
+) -> Scrape:
+    """The scrape of all; the processes of a part that no worker gave back have failed."""
+    # Those of one kind stand together and have pages of one size, so each part gets some of them.
+    parts = [pods[first :: len(among)] for first in range(min(len(among), len(pods)))]
+    given = [{"pods": part, "settings": settings} for part in parts]
+    found: list[Scrape] = []
+    lost: dict[str, str] = {}
+    answers = spread(collect_part, given, among=among, patience_seconds=LOOK_SECONDS)
+    for part, answer in zip(parts, answers, strict=True):
+        if isinstance(answer, NotBroughtBack):
+            lost |= {pod.name: str(answer) for pod in part}
+        else:
+            found.append(answer)
+    return joined(found, pods=pods, lost=lost, at=at)
+
+
+def _answered(seen: Scrape) -> Scrape:
     if not seen.answered:
         first = next(iter(seen.failed.values()))
         raise MimirUnavailable(

@@ -112,6 +112,36 @@ async def scrape(
     )
 
 
+def joined(
+    parts: Sequence[Scrape], *, pods: Sequence[Pod], lost: Mapping[str, str], at: datetime
+) -> Scrape:
+    """One scrape of those of parts of the pods, as if one process had asked them all.
+
+    Args:
+        parts: each of other pods.
+        pods: all of them, in the order that the scrape is to have, each name once.
+        lost: the names of pods that are in no part, with one line each that says why.
+        at: when it began.
+    """
+    names = tuple(pod.name for pod in pods)
+    readings = {
+        str(pod): rows
+        for part in parts
+        for (pod,), rows in part.readings.partition_by("pod", as_dict=True).items()
+    }
+    failed = dict(lost)
+    for part in parts:
+        failed.update(part.failed)
+    return Scrape(
+        at=at,
+        readings=_in_order(readings, names=names),
+        answered=tuple(name for name in names if name not in failed),
+        failed={name: failed[name] for name in names if name in failed},
+        addresses={pod.name: pod.url for pod in pods},
+        ahead={name: seconds for part in parts for name, seconds in part.ahead.items()},
+    )
+
+
 def _forget(known: MutableMapping[str, KnownPage], *, but: Sequence[str]) -> None:
     for gone in known.keys() - set(but):
         known.pop(gone, None)

@@ -24,6 +24,7 @@ from policy.settings.connection import (
 from policy.settings.cost import CostControl
 from policy.settings.demand import EventSpike, TrendAnalysis
 from policy.settings.emergency import Emergency
+from policy.settings.execution import Execution
 from policy.settings.limits import Limits
 from policy.settings.masking import masked
 from policy.settings.performance import Performance
@@ -86,6 +87,7 @@ class Settings(Section):
     emergency: Emergency = Emergency()
     alerting: Alerting = Alerting()
     performance: Performance = Performance()
+    execution: Execution = Execution()
     audit_log: AuditLog = AuditLog()
     synthetic: Synthetic = Synthetic()
 

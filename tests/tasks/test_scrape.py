@@ -10,13 +10,14 @@ from pathlib import Path
 
 import httpx
 import pytest
+from polars.testing import assert_frame_equal
 from pydantic import SecretStr
 
 from policy.frames import READINGS
 from policy.scrape import Pod, Scrape
 from policy.settings.performance import BatchProcessing
 from tasks.http import mimir_client
-from tasks.scrape import scrape
+from tasks.scrape import joined, scrape
 
 AS_USUAL = BatchProcessing()
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -218,3 +219,43 @@ async def test_a_real_server_is_read_packed_over_a_socket() -> None:
             found = await scrape([pod], client=it, clock=ticking())
 
     assert found.readings.get_column("value").to_list() == [5.0]
+
+
+def of_pods(request: httpx.Request) -> httpx.Response:
+    """Each pod has a number of its own; one has no row, one is away."""
+    port = request.url.port or 0
+    if port == AWAY:
+        return httpx.Response(503)
+    page = b"cortex_other 1\n" if port == NO_ROW else PAGE.replace(b"5", str(port).encode())
+    return httpx.Response(200, content=page)
+
+
+PORTS = (1, 2, 3, 4, 5)
+NO_ROW, AWAY = 3, 4
+
+
+async def test_the_parts_of_a_scrape_are_joined_to_what_one_process_would_have_seen() -> None:
+    urls = [f"http://x:{port}" for port in PORTS]
+    pods = [Pod(name=url, url=url) for url in urls]
+    whole = await scraped(of_pods, *urls)
+
+    parts = [await scraped(of_pods, *urls[first::2]) for first in range(2)]
+    found = joined(parts, pods=pods, lost={}, at=NOON)
+
+    assert (found.at, found.answered, found.failed) == (NOON, whole.answered, whole.failed)
+    assert found.addresses == whole.addresses
+    assert_frame_equal(found.readings.drop("at"), whole.readings.drop("at"))
+
+
+async def test_the_pods_of_a_part_that_was_lost_have_not_answered() -> None:
+    """Less was seen, and that is told: what a pod did not say is never zero."""
+    urls = [f"http://x:{port}" for port in PORTS]
+    pods = [Pod(name=url, url=url) for url in urls]
+
+    part = await scraped(of_pods, *urls[::2])
+    found = joined([part], pods=pods, lost=dict.fromkeys(urls[1::2], "the worker died"), at=NOON)
+
+    assert found.answered == ("http://x:1", "http://x:3", "http://x:5")
+    assert found.failed == {"http://x:2": "the worker died", "http://x:4": "the worker died"}
+    assert found.coverage == 0.6
+    assert found.readings["value"].to_list() == [1.0, 5.0]
