@@ -20,7 +20,8 @@ from tasks.effective import limits_told
 from tasks.exposition_known import KnownPage
 from tasks.http import MimirUnavailable, client_of
 from tasks.retry import retry_policy
-from tasks.scrape import joined, scrape
+from tasks.scrape import scrape
+from tasks.scrape_parts import Sent, joined
 from tasks.spreading import NotBroughtBack, spread, workers
 from tasks.step import step
 from tasks.versions import versions_of
@@ -94,14 +95,20 @@ async def _collect_here(
     return _answered(await _scraped(pods, settings=settings, clock=clock, known=known))
 
 
-@task(
+async def scrape_part(pods: Sequence[Pod], settings: Settings) -> Sent:
+    """Scrape these processes, in a worker: by its own clock, and by the pages that it knows."""
+    return Sent.of(
+        await _scraped(pods, settings=settings, clock=lambda: datetime.now(UTC), known=_known)
+    )
+
+
+# Not a decorator: a function that goes by the name of its task is pickled whole, with a copy of
+# what the worker is to remember.
+collect_part = task(
     name="collect-part",
     task_run_name="scrape {pods[0].name} and others",
     **retry_policy(retries=1, timeout_seconds=PART_SECONDS),
-)
-async def collect_part(pods: Sequence[Pod], settings: Settings) -> Scrape:
-    """Scrape these processes, in a worker: by its own clock, and by the pages that it knows."""
-    return await _scraped(pods, settings=settings, clock=lambda: datetime.now(UTC), known=_known)
+)(scrape_part)
 
 
 async def _scraped(
@@ -130,7 +137,7 @@ def _shared_out(
     # Those of one kind stand together and have pages of one size, so each part gets some of them.
     parts = [pods[first :: len(among)] for first in range(min(len(among), len(pods)))]
     given = [{"pods": part, "settings": settings} for part in parts]
-    found: list[Scrape] = []
+    found: list[Sent] = []
     lost: dict[str, str] = {}
     answers = spread(collect_part, given, among=among, patience_seconds=LOOK_SECONDS)
     for part, answer in zip(parts, answers, strict=True):

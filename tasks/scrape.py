@@ -104,41 +104,11 @@ async def scrape(
     _forget(known, but=names)
     return Scrape(
         at=began,
-        readings=_in_order(readings, names=names),
+        readings=in_order(readings, names=names),
         answered=tuple(name for name in names if name not in failed),
         failed={name: failed[name] for name in names if name in failed},
         addresses={name: by_name[name].url for name in names},
         ahead=ahead,
-    )
-
-
-def joined(
-    parts: Sequence[Scrape], *, pods: Sequence[Pod], lost: Mapping[str, str], at: datetime
-) -> Scrape:
-    """One scrape of those of parts of the pods, as if one process had asked them all.
-
-    Args:
-        parts: each of other pods.
-        pods: all of them, in the order that the scrape is to have, each name once.
-        lost: the names of pods that are in no part, with one line each that says why.
-        at: when it began.
-    """
-    names = tuple(pod.name for pod in pods)
-    readings = {
-        str(pod): rows
-        for part in parts
-        for (pod,), rows in part.readings.partition_by("pod", as_dict=True).items()
-    }
-    failed = dict(lost)
-    for part in parts:
-        failed.update(part.failed)
-    return Scrape(
-        at=at,
-        readings=_in_order(readings, names=names),
-        answered=tuple(name for name in names if name not in failed),
-        failed={name: failed[name] for name in names if name in failed},
-        addresses={pod.name: pod.url for pod in pods},
-        ahead={name: seconds for part in parts for name, seconds in part.ahead.items()},
     )
 
 
@@ -147,7 +117,7 @@ def _forget(known: MutableMapping[str, KnownPage], *, but: Sequence[str]) -> Non
         known.pop(gone, None)
 
 
-def _in_order(readings: Mapping[str, pl.DataFrame], *, names: Sequence[str]) -> pl.DataFrame:
+def in_order(readings: Mapping[str, pl.DataFrame], *, names: Sequence[str]) -> pl.DataFrame:
     """READINGS in one order from look to look, whoever answered first: so they can be compared."""
     return pl.concat([empty(READINGS), *(readings[name] for name in names if name in readings)])
 

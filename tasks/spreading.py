@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Coroutine, Iterable, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
+from functools import partial
 from time import monotonic
 from typing import Any, Final, ParamSpec, TypeVar, overload
 
@@ -54,7 +55,9 @@ def task_runner_of(execution: Execution) -> TaskRunner[Any] | None:
         logger.handlers = []  # it writes to stderr in a form of its own
         logger.propagate = True
     return DaskTaskRunner(
-        address=execution.dask_address, client_kwargs={"timeout": f"{CONNECT_SECONDS}s"}
+        address=execution.dask_address,
+        # What comes back does not go through the scheduler, which all have in common.
+        client_kwargs={"timeout": f"{CONNECT_SECONDS}s", "direct_to_workers": True},
     )
 
 
@@ -128,23 +131,35 @@ def spread(
     """
     from dask.base import annotate  # noqa: PLC0415 - of the extra
 
-    on_the_way: deque[tuple[Any, float]] = deque()
+    on_the_way: deque[Callable[[], Any]] = deque()
     for number, part in enumerate(parts):
         if len(on_the_way) >= AHEAD * len(among):
-            yield _brought(*on_the_way.popleft())
+            yield on_the_way.popleft()()
         with annotate(workers=[among[number % len(among)]], allow_other_workers=True):
-            future = work.submit(**part)
-        on_the_way.append((future, monotonic() + patience_seconds))
+            on_the_way.append(_given(work, part, until=monotonic() + patience_seconds))
     while on_the_way:
-        yield _brought(*on_the_way.popleft())
+        yield on_the_way.popleft()()
 
 
-def _brought(future: Any, until: float) -> Any:  # noqa: ANN401 - Prefect's future, a step's answer
+def _given(work: Task[..., Any], part: Mapping[str, Any], *, until: float) -> Callable[[], Any]:
+    """What waits for the answer to this part."""
+    try:
+        future: Any = work.submit(**part)
+    except Exception as error:  # noqa: BLE001 - whatever a lost scheduler comes to
+        return partial(_lost, error)
+    return partial(_brought, future, until=until)
+
+
+def _brought(future: Any, *, until: float) -> Any:  # noqa: ANN401 - Prefect's, a step's answer
     try:
         return future.result(timeout=max(0.0, until - monotonic()))
     except TimeoutError:
         future.wrapped_future.cancel()
         return NotBroughtBack("no Dask worker gave it back in time")
     except Exception as error:  # noqa: BLE001 - a step's own, or what became of its worker
-        why = " ".join(f"{type(error).__name__}: {error}".split())
-        return NotBroughtBack(f"no Dask worker gave it back: {why}")
+        return _lost(error)
+
+
+def _lost(error: Exception) -> NotBroughtBack:
+    why = " ".join(f"{type(error).__name__}: {error}".split())
+    return NotBroughtBack(f"no Dask worker gave it back: {why}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import pickle
 from collections.abc import Callable, Coroutine, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,7 +18,8 @@ from policy.frames import READINGS
 from policy.scrape import Pod, Scrape
 from policy.settings.performance import BatchProcessing
 from tasks.http import mimir_client
-from tasks.scrape import joined, scrape
+from tasks.scrape import scrape
+from tasks.scrape_parts import Sent, joined
 
 AS_USUAL = BatchProcessing()
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -239,8 +241,8 @@ async def test_the_parts_of_a_scrape_are_joined_to_what_one_process_would_have_s
     pods = [Pod(name=url, url=url) for url in urls]
     whole = await scraped(of_pods, *urls)
 
-    parts = [await scraped(of_pods, *urls[first::2]) for first in range(2)]
-    found = joined(parts, pods=pods, lost={}, at=NOON)
+    parts = [Sent.of(await scraped(of_pods, *urls[first::2])) for first in range(2)]
+    found = joined(pickle.loads(pickle.dumps(parts)), pods=pods, lost={}, at=NOON)
 
     assert (found.at, found.answered, found.failed) == (NOON, whole.answered, whole.failed)
     assert found.addresses == whole.addresses
@@ -252,7 +254,7 @@ async def test_the_pods_of_a_part_that_was_lost_have_not_answered() -> None:
     urls = [f"http://x:{port}" for port in PORTS]
     pods = [Pod(name=url, url=url) for url in urls]
 
-    part = await scraped(of_pods, *urls[::2])
+    part = Sent.of(await scraped(of_pods, *urls[::2]))
     found = joined([part], pods=pods, lost=dict.fromkeys(urls[1::2], "the worker died"), at=NOON)
 
     assert found.answered == ("http://x:1", "http://x:3", "http://x:5")
