@@ -21,6 +21,7 @@ from deployments.checks.mimir import check_mimir
 from deployments.checks.permissions import check_permissions
 from deployments.checks.ports import check_endpoint, check_prefect
 from deployments.checks.promql import check_promql
+from deployments.checks.workers import check_workers
 from deployments.output import Column, Format, show
 from policy.errors import ConfigError
 from tasks.settings import load_settings
@@ -59,6 +60,7 @@ async def examine(config: Path | None, *, environ: Mapping[str, str]) -> list[Ch
         ),
     )
     sink = await asyncio.to_thread(check_sink, settings)
+    workers = await asyncio.to_thread(check_workers, settings.execution)
     return [
         check_packages(),
         check_settings(settings, config=config),
@@ -67,6 +69,7 @@ async def examine(config: Path | None, *, environ: Mapping[str, str]) -> list[Ch
         *permissions,
         endpoint,
         prefect,
+        *workers,
         *mimir,
         *promql,
         *channels,

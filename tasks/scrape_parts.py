@@ -37,8 +37,14 @@ class Sent:
     def by_pod(self) -> dict[str, pl.DataFrame]:
         """READINGS of each pod that has any."""
         rows = pl.read_ipc(BytesIO(self.readings))
-        of_pods = rows.partition_by("pod", as_dict=True, maintain_order=True)
-        return {str(pod): readings for (pod,), readings in of_pods.items()}
+        found: dict[str, pl.DataFrame] = {}
+        start = 0
+        for count, pod in (
+            rows["pod"].rle().struct.unnest().iter_rows()
+        ):  # each pod's stand together
+            found[pod] = rows.slice(start, count)
+            start += count
+        return found
 
 
 def joined(
