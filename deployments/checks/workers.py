@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import Final
+from typing import Any, Final
 
 from deployments.checks.check import Check, failed, ok, warning
 from policy.settings.execution import Execution
@@ -24,9 +24,8 @@ def check_workers(execution: Execution) -> list[Check]:
         return [failed(name, "the package prefect-dask is not installed", mend=mend)]
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
     try:
-        with Client(
-            execution.dask_address, timeout=CONNECT_SECONDS, set_as_default=False
-        ) as client:
+        client: Any = Client(execution.dask_address, timeout=CONNECT_SECONDS)  # type: ignore[no-untyped-call]
+        with client:
             count = len(client.nthreads())
     except (OSError, RuntimeError) as error:
         mend = "start the scheduler, or correct execution.daskAddress"
