@@ -8,8 +8,9 @@ BIN := $(VENV)/bin
 run: $(VENV)/.run
 	$(BIN)/mlo up --simulate
 
+# A file's tests stay together, because they share servers.
 test: $(VENV)/.dev
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses=3 --dist=loadfile
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
