@@ -250,7 +250,8 @@ def read_config_map(data: dict[str, str]) -> None:
 def test_every_file_that_a_page_names_exists(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     named = re.findall(rf"`((?:{ROOMS})/[\w./-]*)(?:::\w+)?`", text)
-    linked = re.findall(r"\]\((?!https?://|#)([^)#\s]+)", text)
+    without_code = re.sub(r"`[^`\n]*`", "", text)
+    linked = re.findall(r"\]\((?!https?://|#)([^)#\s]+)", without_code)
 
     missing = [name for name in named if not (ROOT / name).exists()]
     missing += [name for name in linked if not (page.parent / name).exists()]
