@@ -37,7 +37,7 @@ PAGES = [
     *sorted((ROOT / "docs").glob("*.md")),
 ]
 SHELLS = ("sh", "bash", "shell", "console")
-# Run by tests/tasks/test_channel_webhook.py.
+# Run by tests/tasks/test_channel_webhook.py and tests/docs/test_maths.py.
 RUN_ELSEWHERE = ("python",)
 PROSE = ("", "text", "mermaid", "json", "csv", "promql", "diff", "markdown", "toml")
 OURS = ("mlo", ".venv/bin/mlo")
