@@ -10,8 +10,9 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from ruamel.yaml import YAML
 from typer.core import TyperGroup
 
 from deployments.cli import app
+from helm.generate import CHART_VALUES
 from policy.document import parse
 from policy.frames import LIMITS
 from policy.settings import Settings, parse_settings
@@ -128,7 +130,13 @@ COMMANDS = [
     for found in commands(block)
     if found.words or found.variables
 ]
-MLO = [found for found in COMMANDS if found.words[:1] and found.words[0] in OURS]
+# `kubectl exec POD -- mlo …` runs ours there.
+THERE = [
+    replace(found, words=found.words[found.words.index("--") + 1 :])
+    for found in COMMANDS
+    if found.words[:1] == ("kubectl",) and "--" in found.words
+]
+MLO = [found for found in [*COMMANDS, *THERE] if found.words[:1] and found.words[0] in OURS]
 YAML_BLOCKS = [block for block in BLOCKS if block.language in {"yaml", "yml"}]
 SQL = [
     *((str(block), block.text) for block in BLOCKS if block.language == "sql"),
@@ -211,6 +219,14 @@ def test_a_variable_that_is_set_is_a_setting_with_an_effect(found: Command, tmp_
         name.startswith(("MLO_", "PREFECT_", "MODE", "MIMIR_", "UPDATE_", "BUFFER_"))
         for name in found.variables
     )
+
+
+@pytest.mark.parametrize("found", [found for found in COMMANDS if "--set" in found.words], ids=str)
+def test_a_value_that_helm_sets_is_one_of_the_chart(found: Command) -> None:
+    pairs = [after for word, after in pairwise(found.words) if word == "--set"]
+    keys = [pair.partition("=")[0].removeprefix("controller.").split(".") for pair in pairs]
+
+    assert [key for key in keys if key[0] not in CHART_VALUES and not located(Settings, key)] == []
 
 
 @pytest.mark.parametrize(("told_in", "statement"), SQL, ids=[told_in for told_in, _ in SQL])
