@@ -70,7 +70,7 @@ ASKED: Final[Mapping[str, str]] = {
     "_without_api": "without /api/v1",
     "_worthwhile": "at least 1MiB",
     "base_url": "http or https address",
-    "branch_name": "name of a branch",
+    "branch_name": "name that Git takes",
     "endpoint": "http or https address",
     "inside": "path inside the repository",
     "known_zone": "time zone",
@@ -188,7 +188,10 @@ def _kind(annotation: object, metadata: list[Any]) -> str:
         return f"map to {_kind(args[1], [])}"
     if annotation not in KINDS:
         raise LookupError(f"{annotation}: a type of settings without a word for it")
-    return ", ".join([KINDS[annotation], *_bounds(metadata)])
+    bounds = list(_bounds(metadata))
+    # `address` says more than `text`.
+    plain_text = annotation is str and not set(bounds) <= {"not empty"}
+    return ", ".join(bounds if plain_text else [KINDS[annotation], *bounds])
 
 
 def _bounds(metadata: list[Any]) -> Iterator[str]:
@@ -202,6 +205,6 @@ def _bounds(metadata: list[Any]) -> Iterator[str]:
         if getattr(constraint, "min_length", None):
             yield "not empty"
         if pattern := getattr(constraint, "pattern", None):
-            yield f"`{pattern}`"
+            yield f"text that matches `{pattern}`"
         if isinstance(constraint, AfterValidator) and constraint.func.__name__ in ASKED:
             yield ASKED[constraint.func.__name__]
