@@ -57,8 +57,14 @@ KINDS: Final[Mapping[object, str]] = {
     ByteSize: "size",
     SecretStr: "secret",
 }
-# What a validator of `policy.settings` asks for, by the name of its function.
+# What a validator of `policy.settings` asks for, by the name of its function; empty: it only
+# changes how a value is written, or its meaning says what is asked for.
 ASKED: Final[Mapping[str, str]] = {
+    "<lambda>": "",
+    "_by_priority": "",
+    "_canonical": "",
+    "_spans_apart": "",
+    "_enough_to_work_in": "at least 64MiB",
     "_interval": "at least 1s",
     "_label": "name of a label",
     "_lasting": "above 0s",
@@ -188,7 +194,8 @@ def _kind(annotation: object, metadata: list[Any]) -> str:
         return f"map to {_kind(args[1], [])}"
     if annotation not in KINDS:
         raise LookupError(f"{annotation}: a type of settings without a word for it")
-    bounds = list(_bounds(metadata))
+    # Of two bounds of a kind, the later one is the narrower.
+    bounds = list({each.rpartition(" ")[0]: each for each in _bounds(metadata)}.values())
     # `address` says more than `text`.
     plain_text = annotation is str and not set(bounds) <= {"not empty"}
     return ", ".join(bounds if plain_text else [KINDS[annotation], *bounds])
@@ -206,5 +213,9 @@ def _bounds(metadata: list[Any]) -> Iterator[str]:
             yield "not empty"
         if pattern := getattr(constraint, "pattern", None):
             yield f"text that matches `{pattern}`"
-        if isinstance(constraint, AfterValidator) and constraint.func.__name__ in ASKED:
-            yield ASKED[constraint.func.__name__]
+        if isinstance(constraint, AfterValidator):
+            name = constraint.func.__name__
+            if name not in ASKED:
+                raise LookupError(f"{name}: say in ASKED of docs/settings_page.py what it asks for")
+            if ASKED[name]:
+                yield ASKED[name]

@@ -63,6 +63,7 @@ def test_only_what_is_in_a_list_has_no_variable() -> None:
     [
         ("updateInterval", "duration, at least 1s"),
         ("bufferPercentage", "number, at least 0, at most 100"),
+        ("storage.memoryLimit", "size, at least 64MiB"),
         ("server.port", "whole number, at least 0, at most 65535"),
         ("alerting.routing.*.channels", "list of text, not empty"),
     ],
@@ -77,6 +78,13 @@ def test_bounds_are_told(key: str, value: str) -> None:
 def test_a_setting_without_a_meaning_is_refused() -> None:
     with pytest.raises(LookupError, match=r"mode: docs/configuration\.md has no row"):
         settings_page.page({})
+
+
+def test_a_validator_without_words_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(settings_page.ASKED, "_interval")
+
+    with pytest.raises(LookupError, match="_interval: say in ASKED"):
+        texts()
 
 
 def test_what_is_measured_and_what_is_said_of_it_are_the_same(
