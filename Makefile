@@ -3,13 +3,14 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test lint chart bench image-dry lock clean
+.PHONY: run test lint docs chart reference first bench image-dry lock clean
 
 run: $(VENV)/.run
 	$(BIN)/mlo up --simulate
 
+# A file's tests stay together, because they share servers.
 test: $(VENV)/.dev
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses=3 --dist=loadfile
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -17,9 +18,21 @@ lint: $(VENV)/.dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# The pages of docs/ as a site in build/site; a warning is an error.
+docs: $(VENV)/.dev
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
 # What the Helm chart knows of the settings.
 chart: $(VENV)/.dev
 	$(BIN)/python -m helm.generate
+
+# The pages that are made from the code: every setting, every limit.
+reference: $(VENV)/.dev
+	$(BIN)/python -m docs.generate
+
+# From a clone to the first recommendation, timed, in an empty home.
+first:
+	$(PYTHON) benchmarks/first_recommendation.py
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.exposition

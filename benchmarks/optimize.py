@@ -51,7 +51,8 @@ def measure(tenants: int, *, path: Path) -> None:
         .select("tenant", "limit", value=(pl.col("number") + 1_000) * 2.0)
         .cast(LIMITS_SCHEMA)
     )
-    with Database.open(str(path), clock=lambda: NOW) as database:
+    memory = Settings().storage.memory_limit
+    with Database.open(str(path), clock=lambda: NOW, memory_limit=memory) as database:
         began, cpu = time.perf_counter(), time.process_time()
         known = estimated(
             database,

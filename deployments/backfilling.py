@@ -57,7 +57,8 @@ def backfill_here(settings: Settings, *, asked: Asked, bar: Bar) -> Outcome:
         line = None if progress.filled is None else day_line(progress.filled)
         bar.show(progress.done, of=progress.of, line=line)
 
-    with Database.open(settings.storage.url, clock=clock) as database:
+    memory = settings.storage.memory_limit
+    with Database.open(settings.storage.url, clock=clock, memory_limit=memory) as database:
         claim(database, simulated=False, at=clock())
         runtime = Runtime(
             settings=lambda: settings,

@@ -91,7 +91,10 @@ class Up:
         data = _data_folder(settings)
         with ExitStack() as stack:
             stack.callback(end_children, self.children, timeout_seconds=END_SECONDS)
-            database = stack.enter_context(Database.open(settings.storage.url, clock=self.clock))
+            kept = settings.storage
+            database = stack.enter_context(
+                Database.open(kept.url, clock=self.clock, memory_limit=kept.memory_limit)
+            )
             claim(database, simulated=self.simulation is not None, at=self.clock())
             forget_earlier(database, settings)
             refuse_taken_port(settings.server.host, settings.server.port, key="server.port")

@@ -48,7 +48,8 @@ def withdraw_here(
     def clock() -> datetime:
         return datetime.now(UTC)
 
-    with Database.open(settings.storage.url, clock=clock) as database:
+    memory = settings.storage.memory_limit
+    with Database.open(settings.storage.url, clock=clock, memory_limit=memory) as database:
         claim(database, simulated=False, at=clock())
         order(database)
         runtime = Runtime(

@@ -43,10 +43,13 @@ class Database:
         self._of_thread = threading.local()
 
     @classmethod
-    def open(cls, url: str, *, clock: Callable[[], datetime]) -> Self:
+    def open(
+        cls, url: str, *, clock: Callable[[], datetime], memory_limit: int | None = None
+    ) -> Self:
         """Open the file `url` (or `:memory:`), create it if need be, migrate its schema.
 
-        Of a history with an older schema a copy is kept (`storage.backup`).
+        Of a history with an older schema a copy is kept (`storage.backup`). DuckDB holds at most
+        `memory_limit` bytes of it; None: most of the machine's memory, as DuckDB does by itself.
 
         Raises:
             StorageError: in use, unreadable, or of a newer release, or no copy could be kept; the
@@ -59,7 +62,7 @@ class Database:
         path = None if url == MEMORY else Path(url).absolute()
         lock = OwnerLock.acquire(path) if path else None
         try:
-            connection = _up_to_date(path, clock=clock)
+            connection = _up_to_date(path, clock=clock, memory_limit=memory_limit)
         except BaseException:
             if lock:
                 lock.release()
@@ -100,7 +103,10 @@ class Database:
             if _OF_THE_DISK.search(str(exc)):
                 raise self._unwritable(exc) from exc
             raise Conflict(f"history: {one_line(str(exc))}; try again") from exc
-        except (duckdb.IOException, duckdb.OutOfMemoryException) as exc:
+        except duckdb.OutOfMemoryException as exc:
+            _undo(cursor)
+            raise out_of_memory(exc) from exc
+        except duckdb.IOException as exc:
             _undo(cursor)
             raise self._unwritable(exc) from exc
         except BaseException:
@@ -158,14 +164,28 @@ def read_frame(
     *,
     schema: pl.Schema | None = None,
 ) -> pl.DataFrame:
-    """The answer of a query as a frame, cast to `schema` when given."""
-    answer = database.cursor().execute(statement, parameters).pl()
+    """The answer of a query as a frame, cast to `schema` when given.
+
+    Raises:
+        StorageUnavailable: it needs more memory than DuckDB may have.
+    """
+    try:
+        answer = database.cursor().execute(statement, parameters).pl()
+    except duckdb.OutOfMemoryException as exc:
+        raise out_of_memory(exc) from exc
     return answer if schema is None else answer.select(schema.names()).cast(schema)
 
 
-def _up_to_date(path: Path | None, *, clock: Callable[[], datetime]) -> duckdb.DuckDBPyConnection:
+def out_of_memory(exc: duckdb.OutOfMemoryException) -> StorageUnavailable:
+    """What is said when DuckDB needs more memory than it may have."""
+    return StorageUnavailable(f"history: {one_line(str(exc))}; raise storage.memoryLimit")
+
+
+def _up_to_date(
+    path: Path | None, *, clock: Callable[[], datetime], memory_limit: int | None
+) -> duckdb.DuckDBPyConnection:
     """Open the file, or a database in memory, with the newest schema."""
-    connection = connect(str(path) if path else MEMORY)
+    connection = connect(str(path) if path else MEMORY, memory_limit=memory_limit)
     try:
         older = outdated(connection)
         if path and older is not None:
@@ -173,7 +193,7 @@ def _up_to_date(path: Path | None, *, clock: Callable[[], datetime]) -> duckdb.D
             # Closed, because DuckDB's own lock goes with the first descriptor that is closed.
             connection.close()
             back_up(path, schema=older)
-            connection = connect(str(path))
+            connection = connect(str(path), memory_limit=memory_limit)
         if migrate(connection, clock=clock):
             connection.execute("checkpoint")  # DuckDB replays not every schema change
             if path and older is not None:

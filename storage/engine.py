@@ -32,14 +32,22 @@ if importlib.util.find_spec("pandas") is None:
     sys.modules["pandas"] = None  # type: ignore[assignment]
 
 
-def connect(path: str, *, read_only: bool = False) -> duckdb.DuckDBPyConnection:
+def connect(
+    path: str, *, read_only: bool = False, memory_limit: int | None = None
+) -> duckdb.DuckDBPyConnection:
     """Open the DuckDB file `path` (or `:memory:`), in UTC.
+
+    It holds at most `memory_limit` bytes; None: most of the machine's memory.
 
     Raises:
         StorageError: the file is locked, damaged, no DuckDB file, or of a newer DuckDB.
     """
     try:
         connection = duckdb.connect(path, read_only=read_only, config=SETTINGS)
+        if memory_limit is not None:
+            connection.execute(f"set global memory_limit = '{memory_limit}B'")
+            # Or as much again stays with the allocator after a large query.
+            connection.execute("set global allocator_flush_threshold = '16MiB'")
     except duckdb.Error as exc:
         raise _cannot_open(Path(path), str(exc)) from exc
     connection.execute(IN_UTC)

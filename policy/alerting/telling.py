@@ -69,6 +69,13 @@ def says(text: str) -> Of:
     return lambda entry: text.format_map(_known(entry))
 
 
+def changed(entry: AuditEntry) -> str:
+    """What a limit is and was in our document; one that is not in it is the operator's own."""
+    of = {"before": "not set by us", "after": "not set by us any more"}
+    told = {name: words for name, words in of.items() if entry.details.get(name) is None}
+    return "{tenant}: {limit} is {after}, and was {before}".format_map(_Known(_known(entry) | told))
+
+
 def where(name: str, *values: object) -> Callable[[AuditEntry], bool]:
     """Whether a detail of the entry is one of these."""
     return lambda entry: entry.details.get(name) in values

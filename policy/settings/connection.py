@@ -7,12 +7,13 @@ from datetime import timedelta
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import AfterValidator, Field, SecretStr, model_validator
+from pydantic import AfterValidator, ByteSize, Field, SecretStr, model_validator
 
 from policy.settings.section import Section
-from policy.settings.values import Name, Port, PositiveDuration, base_url, not_empty
+from policy.settings.values import Name, Port, PositiveDuration, Size, base_url, not_empty
 
 DNS: Final = "dns+"
+_MIB: Final = 1024**2
 
 
 def endpoint(text: str) -> str:
@@ -191,10 +192,18 @@ class Publish(Section):
     touch_pods: bool = False
 
 
+def _enough_to_work_in(size: ByteSize) -> ByteSize:
+    if size < 64 * _MIB:
+        raise ValueError("must be at least 64MiB")
+    return size
+
+
 class Storage(Section):
     """Where the history is kept: a path, or `quack:host:port`."""
 
     url: Name = "data/history.duckdb"
+    memory_limit: Annotated[Size, AfterValidator(_enough_to_work_in)] = ByteSize(96 * _MIB)
+    """What DuckDB may hold of the history at once; what does not fit is read again or spilled."""
 
 
 class Server(Section):

@@ -22,10 +22,11 @@ MASK: Final = "********"
 def masked(section: Section) -> dict[str, object]:
     """The section's values by canonical key; a key without a value is left out."""
     values = {alias: getattr(section, name) for name, alias in aliases(type(section)).items()}
-    return {alias: _plain(value) for alias, value in values.items() if value is not None}
+    return {alias: plain(value) for alias, value in values.items() if value is not None}
 
 
-def _plain(value: object) -> object:  # noqa: PLR0911 - one line per kind of value
+def plain(value: object) -> object:  # noqa: PLR0911 - one line per kind of value
+    """One value that may be shown."""
     match value:
         case Section():
             return masked(value)
@@ -42,9 +43,9 @@ def _plain(value: object) -> object:  # noqa: PLR0911 - one line per kind of val
         case date() | time():
             return value.isoformat()
         case tuple():
-            return [_plain(item) for item in value]
+            return [plain(item) for item in value]
         case Mapping():
-            return {key: _plain(item) for key, item in value.items()}
+            return {key: plain(item) for key, item in value.items()}
     return value
 
 

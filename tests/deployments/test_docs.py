@@ -10,8 +10,9 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from ruamel.yaml import YAML
 from typer.core import TyperGroup
 
 from deployments.cli import app
+from helm.generate import CHART_VALUES
 from policy.document import parse
 from policy.frames import LIMITS
 from policy.settings import Settings, parse_settings
@@ -37,7 +39,7 @@ PAGES = [
     *sorted((ROOT / "docs").glob("*.md")),
 ]
 SHELLS = ("sh", "bash", "shell", "console")
-# Run by tests/tasks/test_channel_webhook.py.
+# Run by tests/tasks/test_channel_webhook.py and tests/docs/test_maths.py.
 RUN_ELSEWHERE = ("python",)
 PROSE = ("", "text", "mermaid", "json", "csv", "promql", "diff", "markdown", "toml")
 OURS = ("mlo", ".venv/bin/mlo")
@@ -128,7 +130,13 @@ COMMANDS = [
     for found in commands(block)
     if found.words or found.variables
 ]
-MLO = [found for found in COMMANDS if found.words[:1] and found.words[0] in OURS]
+# `kubectl exec POD -- mlo …` runs ours there.
+THERE = [
+    replace(found, words=found.words[found.words.index("--") + 1 :])
+    for found in COMMANDS
+    if found.words[:1] == ("kubectl",) and "--" in found.words
+]
+MLO = [found for found in [*COMMANDS, *THERE] if found.words[:1] and found.words[0] in OURS]
 YAML_BLOCKS = [block for block in BLOCKS if block.language in {"yaml", "yml"}]
 SQL = [
     *((str(block), block.text) for block in BLOCKS if block.language == "sql"),
@@ -213,6 +221,14 @@ def test_a_variable_that_is_set_is_a_setting_with_an_effect(found: Command, tmp_
     )
 
 
+@pytest.mark.parametrize("found", [found for found in COMMANDS if "--set" in found.words], ids=str)
+def test_a_value_that_helm_sets_is_one_of_the_chart(found: Command) -> None:
+    pairs = [after for word, after in pairwise(found.words) if word == "--set"]
+    keys = [pair.partition("=")[0].removeprefix("controller.").split(".") for pair in pairs]
+
+    assert [key for key in keys if key[0] not in CHART_VALUES and not located(Settings, key)] == []
+
+
 @pytest.mark.parametrize(("told_in", "statement"), SQL, ids=[told_in for told_in, _ in SQL])
 def test_sql_runs_and_only_reads(told_in: str, statement: str) -> None:  # noqa: ARG001 - the id
     with Database.open(":memory:", clock=lambda: datetime.now(UTC)) as database:
@@ -250,7 +266,8 @@ def read_config_map(data: dict[str, str]) -> None:
 def test_every_file_that_a_page_names_exists(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     named = re.findall(rf"`((?:{ROOMS})/[\w./-]*)(?:::\w+)?`", text)
-    linked = re.findall(r"\]\((?!https?://|#)([^)#\s]+)", text)
+    without_code = re.sub(r"`[^`\n]*`", "", text)
+    linked = re.findall(r"\]\((?!https?://|#)([^)#\s]+)", without_code)
 
     missing = [name for name in named if not (ROOT / name).exists()]
     missing += [name for name in linked if not (page.parent / name).exists()]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import re
@@ -17,7 +18,7 @@ from flows.optimize import optimize
 from flows.protect import protect
 from storage.breakers import switch
 from tasks.say import DECISIONS
-from tests.flows.conftest import INTERVAL, TENANTS, World
+from tests.flows.conftest import INTERVAL, TENANTS, World, hearing
 
 NewWorld = Callable[..., World]
 PAGE = (Path(__file__).parents[2] / "docs" / "logs.md").read_text()
@@ -46,9 +47,8 @@ def matching(expression: str, lines: list[str]) -> list[str]:
     return [line for line in lines if re.search(expression, line)]
 
 
-async def a_day(new_world: NewWorld) -> None:
+async def a_day(world: World) -> None:
     """A dry run that becomes production, prices, blasts and calms down."""
-    world = new_world(tree={"mode": "dry-run", "trendAnalysis": {"minHistory": "1h"}})
     for flow in (protect, optimize, cost):
         await world.run(flow, after=INTERVAL)
     world.tree["mode"] = "prod"
@@ -77,21 +77,27 @@ FOUND_BY_FLOWS = (
 )
 
 
-@pytest.mark.parametrize("formatter", [TextLine(), JsonLine()], ids=["text", "json"])
-async def test_what_the_documentation_greps_for_is_said_when_it_happens(
-    new_world: NewWorld, formatter: logging.Formatter
+@pytest.fixture(scope="module")
+def day(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
+    """The lines of one day in each format."""
+    tree = {"mode": "dry-run", "trendAnalysis": {"minHistory": "1h"}}
+    world = World(folder=tmp_path_factory.mktemp("day"), tree=tree)
+    with hearing([]), written(TextLine()) as text, written(JsonLine()) as lines, world.alive():
+        asyncio.run(a_day(world))
+    return {"text": text, "json": lines}
+
+
+@pytest.mark.parametrize("log_format", ["text", "json"])
+def test_what_the_documentation_greps_for_is_said_when_it_happens(
+    day: dict[str, list[str]], log_format: str
 ) -> None:
-    with written(formatter) as lines:
-        await a_day(new_world)
+    lines = day[log_format]
 
     assert {name for name in FOUND_BY_FLOWS if not matching(name, lines)} == set()
 
 
-async def test_a_line_of_json_says_who_did_what_to_whom(new_world: NewWorld) -> None:
-    with written(JsonLine()) as lines:
-        await a_day(new_world)
-
-    events = [json.loads(line) for line in lines]
+def test_a_line_of_json_says_who_did_what_to_whom(day: dict[str, list[str]]) -> None:
+    events = [json.loads(line) for line in day["json"]]
     assert all({"timestamp", "level", "component", "action"} <= event.keys() for event in events)
     assert all(event["timestamp"].endswith("Z") for event in events)
     opened = next(event for event in events if event["action"] == "circuit breaker open")

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from policy.errors import Conflict
-from storage.database import Database
+from storage.database import Database, read_frame
 from storage.engine import connect
-from storage.errors import StorageError
+from storage.errors import StorageError, StorageUnavailable
 from storage.migrate import known_migrations, migrate
 
 COUNT_TENANTS = "select count(*) from tenants"
@@ -191,3 +191,29 @@ def block_checksum(content: bytes) -> int:
     for (word,) in struct.iter_unpack("<Q", content):
         total ^= word * 0xBF58476D1CE4E5B9 & 0xFFFFFFFFFFFFFFFF
     return total
+
+
+def test_a_history_larger_than_its_memory_is_read_within_it(path: Path, now: datetime) -> None:
+    limit = 32 * 1024**2
+    with Database.open(str(path), clock=lambda: now, memory_limit=limit) as database:
+        # Hashes cannot be compressed: 64 MB.
+        write = "create table large as select hash(n) as value from range(8_000_000) r(n)"
+        database.cursor().execute(write)
+        database.cursor().execute("checkpoint")
+
+        read = read_frame(database, "select max(value) as most from large")
+        held = read_frame(database, "select sum(memory_usage_bytes) as held from duckdb_memory()")
+
+    assert read.item() > 0
+    assert held.item() <= limit
+
+
+def test_a_question_that_needs_more_memory_says_which_setting_to_raise(
+    path: Path, now: datetime
+) -> None:
+    limit = 32 * 1024**2
+    with Database.open(str(path), clock=lambda: now, memory_limit=limit) as database:
+        with pytest.raises(StorageUnavailable, match=r"; raise storage\.memoryLimit$"):
+            read_frame(database, "select list(hash(n)) from range(8_000_000) r(n)")
+
+        assert tenants_in(database) == 0

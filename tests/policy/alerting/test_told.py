@@ -118,6 +118,28 @@ def test_what_was_written_at_once_is_one_alert() -> None:
     assert (alert.tenant, alert.incident) == (None, "revision:7")
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "title"),
+    [
+        (None, 10_000.0, "a: ingestion_rate is 10,000, and was not set by us"),
+        (10_000.0, None, "a: ingestion_rate is not set by us any more, and was 10,000"),
+    ],
+)
+def test_a_limit_that_our_document_does_not_set_is_called_so(
+    before: float | None, after: float | None, title: str
+) -> None:
+    change = entry(
+        "limit_changed",
+        tenant="a",
+        revision=7,
+        limit="ingestion_rate",
+        before=before,
+        after=after,
+    )
+
+    assert [alert.title for alert in alerts_of([change])] == [title]
+
+
 def test_a_revision_that_a_newer_one_overtook_is_nobodys_worry() -> None:
     overtaken = entry("revision_inconclusive", revision=7, detail=SUPERSEDED)
     unknown = entry("revision_inconclusive", revision=8, detail="two pods do not answer")
