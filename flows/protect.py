@@ -62,8 +62,12 @@ async def protect_once(runtime: Runtime, run: Run) -> None:
     say_what_was_seen(runtime, seen, samples=samples)
     layers = read_layers(runtime.database, now=runtime.clock())
     kept = evidence(runtime, samples, layers=layers, at=seen.at)
-    await record_samples(
-        kept, database=runtime.database, at=seen.at, note=noteworthy(runtime, samples, seen)
+    runtime.memory.told = await record_samples(
+        kept,
+        database=runtime.database,
+        at=seen.at,
+        note=noteworthy(runtime, samples, seen),
+        told=runtime.memory.told,
     )
     guarded = await guard(runtime, run, settings, samples=samples, layers=layers)
     blasts = guarded.blasts
