@@ -161,8 +161,11 @@ def measure(
     tenants = seen.readings["user"].drop_nulls().unique()
     loaded = limits_loaded(runtime, tenants, newest=newest)
     samples = demand(seen, previous, limits=loaded)
-    wanted = looked_after(samples["tenant"].unique(), settings=settings)
+    known = samples["tenant"].unique()
+    wanted = looked_after(known, settings=settings)
     runtime.telemetry.tenants.set(wanted.len())
+    if wanted.len() == known.len():
+        return samples
     return samples.filter(pl.col("tenant").is_in(wanted.implode()))
 
 
