@@ -54,7 +54,6 @@ from storage.breakers import (
     thresholds_at,
 )
 from storage.database import read_frame
-from storage.layers import read_layers
 from storage.usual import usual, weekly
 from tasks.audit_entries import breakers_turned
 from tasks.record import record_layer
@@ -81,7 +80,12 @@ class Guarded:
 
 
 async def guard(
-    runtime: Runtime, run: Run, settings: Settings, *, samples: pl.DataFrame
+    runtime: Runtime,
+    run: Run,
+    settings: Settings,
+    *,
+    samples: pl.DataFrame,
+    layers: pl.DataFrame,
 ) -> Guarded:
     """Detect, step the breakers, and in production hold with caps what they say.
 
@@ -90,6 +94,7 @@ async def guard(
         run: the run that looks.
         settings: what counts, and whether anything may be done.
         samples: SAMPLES of this look.
+        layers: LAYERS that have not expired.
     """
     now = runtime.clock()
     normal = usual_now(runtime)
@@ -109,7 +114,9 @@ async def guard(
             runtime.database, breakers, turns=turns, evidence=seen, at=now, run_id=run.run_id
         )
     _tell(runtime, run, settings, turns=turns, breakers=breakers)
-    await _hold(runtime, run, settings, breakers=breakers, samples=samples, normal=normal)
+    await _hold(
+        runtime, run, settings, breakers=breakers, samples=samples, normal=normal, layers=layers
+    )
     return Guarded(blasts=_blasts(breakers, detected=detected), breakers=breakers, turns=turns)
 
 
@@ -225,6 +232,7 @@ async def _hold(
     breakers: pl.DataFrame,
     samples: pl.DataFrame,
     normal: pl.DataFrame,
+    layers: pl.DataFrame,
 ) -> None:
     """Write the layer `breaker` where it says something else than before."""
     now = runtime.clock()
@@ -234,7 +242,7 @@ async def _hold(
     if why != runtime.memory.held_back and (why or runtime.memory.held_back):
         say([switched_event(why)])
     runtime.memory.held_back = why
-    known = read_layers(runtime.database, now=now).filter(pl.col("layer") == "breaker")
+    known = layers.filter(pl.col("layer") == "breaker")
     breaker = settings.circuit_breaker
     spared = [
         *off["tenant"],
@@ -246,7 +254,7 @@ async def _hold(
     ]
     tripped = breakers.filter(pl.col("state").is_in(TRIPPED) & ~pl.col("tenant").is_in(spared))
     new = (
-        _caps(runtime, settings, breakers=tripped, samples=samples, normal=normal)
+        _caps(runtime, settings, breakers=tripped, samples=samples, normal=normal, layers=layers)
         if on and not tripped.is_empty()
         else empty(LAYERS)
     )
@@ -271,17 +279,16 @@ def _caps(
     breakers: pl.DataFrame,
     samples: pl.DataFrame,
     normal: pl.DataFrame,
+    layers: pl.DataFrame,
 ) -> pl.DataFrame:
     now = runtime.clock()
     tenants = breakers["tenant"]
     limits = [INGESTION_RATE, INGESTION_BURST_SIZE, SERIES]
     # Without our own caps, which would else cut what they have cut before.
-    layers = read_layers(runtime.database, now=now).filter(
-        pl.col("tenant").is_in(tenants.implode())
-    )
+    words = layers.filter(pl.col("tenant").is_in(tenants.implode()))
     without = beneath(operator_limits(runtime), tenants=tenants, limits=limits)
     for layer in ("tier", "optimized"):
-        without = overlaid(without, above=layers.filter(layer=layer).select(LIMITS.names()))
+        without = overlaid(without, above=words.filter(layer=layer).select(LIMITS.names()))
     requests = samples.filter(signal=SAMPLES_PER_REQUEST).select("tenant", samples="value")
     limited = settings.circuit_breaker.rate_limit
     return breaker_caps(

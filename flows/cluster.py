@@ -9,7 +9,7 @@ import polars as pl
 from flows.auditing import allowed
 from flows.breaking import usual_now
 from flows.runtime import Run, Runtime
-from policy.cluster_rise import stepped, sums
+from policy.cluster_rise import RISEN, stepped, sums
 from policy.detection import KIND_OF, SIGNAL_OF
 from policy.settings import Settings
 from policy.thresholds import LEAST
@@ -33,7 +33,7 @@ def see_cluster(
         memory.rises,
         found=found,
         watched=memory.watched,
-        risen=_risen(runtime, samples=samples if found["unusual"].any() else samples.clear()),
+        risen=_risen(runtime, samples=samples) if found["unusual"].any() else RISEN.to_frame(),
         now=now,
     )
     if not (begins.is_empty() and over.is_empty()):
@@ -71,7 +71,7 @@ def _usual(runtime: Runtime) -> pl.DataFrame:
 
 
 def _risen(runtime: Runtime, *, samples: pl.DataFrame) -> pl.DataFrame:
-    """Columns tenant, kind, more: above what is usual of each, the most first."""
+    """RISEN of a look, the most first."""
     usual = levels(usual_now(runtime))
     return (
         samples.filter(pl.col("signal").is_in(list(KIND_OF)))

@@ -40,7 +40,6 @@ from policy.tenancy import in_scope
 from policy.tuned import bounds_of, catalogue_of, tuned
 from policy.versions import known_to_all
 from storage.emergency import read_emergency
-from storage.layers import read_layers
 from storage.needs import usually
 from storage.revisions import newest_revision
 from tasks.emergency_entries import (
@@ -85,6 +84,7 @@ async def see_emergency(
     seen: Scrape,
     samples: pl.DataFrame,
     resources: pl.DataFrame,
+    layers: pl.DataFrame,
 ) -> Emergency:
     """Take one look further, write the layer where it changed, and tell what happened.
 
@@ -95,6 +95,7 @@ async def see_emergency(
         seen: the look.
         samples: SAMPLES of it.
         resources: RESOURCES of it.
+        layers: LAYERS that have not expired; those of the emergency are of the look before.
     """
     rules = settings.emergency
     terms = terms_of(rules, look_every=settings.protect_interval)
@@ -109,7 +110,6 @@ async def see_emergency(
     before = State() if stored is None else from_json(stored)
     simulated = settings.mode != "prod"
     off = not rules.enabled
-    layers = read_layers(runtime.database, now=runtime.clock())
     in_force = not simulated and before.level == "panic" and _in_force(runtime, layers=layers)
     advanced = (
         Advanced(state=State()) if off else advance(before, look, terms=terms, in_force=in_force)
@@ -128,13 +128,14 @@ async def see_emergency(
     return now
 
 
-def evidence(runtime: Runtime, samples: pl.DataFrame, *, at: datetime) -> pl.DataFrame:
+def evidence(
+    runtime: Runtime, samples: pl.DataFrame, *, layers: pl.DataFrame, at: datetime
+) -> pl.DataFrame:
     """SAMPLES without what our own caps refuse: it says nothing of what a tenant needs.
 
     Mimir refuses by a cap for some time after it is gone.
     """
-    caps = read_layers(runtime.database, now=at).filter(pl.col("layer").is_in([LAYER, BUDGET]))
-    capped = caps["tenant"].unique()
+    capped = layers.filter(pl.col("layer").is_in([LAYER, BUDGET]))["tenant"].unique()
     lately = {
         tenant: since for tenant, since in runtime.memory.capped.items() if at - since < LINGERS
     }

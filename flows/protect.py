@@ -29,6 +29,7 @@ from policy.scrape import Scrape
 from policy.settings import Settings
 from policy.signals import BLASTING, DISCARD_SIGNALS, DISCARDED_REQUESTS, REQUESTS_ASKED
 from policy.tenancy import looked_after
+from storage.layers import read_layers
 from storage.revisions import Revision, newest_revision
 from tasks.propagate import roll_out
 from tasks.record import record_samples
@@ -59,11 +60,16 @@ async def protect_once(runtime: Runtime, run: Run) -> None:
     newest = newest_revision(runtime.database)
     samples = measure(runtime, seen, settings, previous=previous, newest=newest)
     say_what_was_seen(runtime, seen, samples=samples)
-    kept = evidence(runtime, samples, at=seen.at)
-    await record_samples(
-        kept, database=runtime.database, at=seen.at, note=noteworthy(runtime, samples, seen)
+    layers = read_layers(runtime.database, now=runtime.clock())
+    kept = evidence(runtime, samples, layers=layers, at=seen.at)
+    runtime.memory.told = await record_samples(
+        kept,
+        database=runtime.database,
+        at=seen.at,
+        note=noteworthy(runtime, samples, seen),
+        told=runtime.memory.told,
     )
-    guarded = await guard(runtime, run, settings, samples=samples)
+    guarded = await guard(runtime, run, settings, samples=samples, layers=layers)
     blasts = guarded.blasts
     if not blasts.is_empty():
         marks = marked(blasts, like=samples)
@@ -71,7 +77,7 @@ async def protect_once(runtime: Runtime, run: Run) -> None:
     rises = see_cluster(runtime, run, settings, samples=samples)
     using = await resources_now(runtime, settings, seen=seen, previous=previous)
     emergency = await see_emergency(
-        runtime, run, settings, seen=seen, samples=samples, resources=using
+        runtime, run, settings, seen=seen, samples=samples, resources=using, layers=layers
     )
     await take_back(runtime, run, settings, samples=kept, in_blast=blasts["tenant"].to_list())
     settled = await settle_newest(runtime, settings, seen=seen, newest=newest)
@@ -155,8 +161,11 @@ def measure(
     tenants = seen.readings["user"].drop_nulls().unique()
     loaded = limits_loaded(runtime, tenants, newest=newest)
     samples = demand(seen, previous, limits=loaded)
-    wanted = looked_after(samples["tenant"].unique(), settings=settings)
+    known = samples["tenant"].unique()
+    wanted = looked_after(known, settings=settings)
     runtime.telemetry.tenants.set(wanted.len())
+    if wanted.len() == known.len():
+        return samples
     return samples.filter(pl.col("tenant").is_in(wanted.implode()))
 
 
@@ -170,7 +179,7 @@ def say_what_was_seen(runtime: Runtime, seen: Scrape, *, samples: pl.DataFrame) 
 
 def noteworthy(runtime: Runtime, samples: pl.DataFrame, seen: Scrape) -> bool:
     """Whether the tenants are to be noted as seen: they are to the minute, and at their first."""
-    tenants = frozenset(samples["tenant"])
+    tenants = frozenset(samples["tenant"].unique())
     noted = runtime.memory.noted
     if noted and seen.at - noted[0] < NOTED_EVERY and tenants <= noted[1]:
         return False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 import polars as pl
@@ -22,6 +22,7 @@ from tasks.resources import cluster_view
 from tasks.say import say
 
 LISTED_EVERY: Final = timedelta(minutes=1)
+RECORDED_EVERY: Final = timedelta(minutes=1)
 KEPT: Final = timedelta(minutes=5)
 
 
@@ -40,10 +41,20 @@ async def resources_now(
         found = together(found, view.resources)
     elif asks_kubernetes(settings, environ=os.environ):
         found = together(found, await _of_pods(runtime, settings))
-    await record_resources(found, database=runtime.database, at=seen.at)
+    if _are_due(runtime, at=seen.at):
+        await record_resources(found, database=runtime.database, at=seen.at)
     runtime.telemetry.resources.show(found)
     say(restart_lines(found))
     return found
+
+
+def _are_due(runtime: Runtime, *, at: datetime) -> bool:
+    """Whether a minute has gone since they were last recorded."""
+    known = runtime.memory.resources_at
+    is_due = known is None or not timedelta(0) <= at - known < RECORDED_EVERY
+    if is_due:
+        runtime.memory.resources_at = at
+    return is_due
 
 
 async def _of_pods(runtime: Runtime, settings: Settings) -> pl.DataFrame:

@@ -111,6 +111,8 @@ class Memory:
         metrics_refused: when the metrics of a tenant were last not told.
         metrics_url: of the process that told metrics last.
         pods: what Kubernetes told of Mimir's pods.
+        told: the levels as they were last stored in their five minutes (TOLD).
+        resources_at: the look whose resources were last handed to the history.
         needs: what each tenant usually needs, and the emergency and hour it was asked for in.
         capped: when the emergency last capped each tenant.
         would_cap: LAYERS that a dry run's budgets would have written, so that they are said once.
@@ -153,6 +155,8 @@ class Memory:
     metrics_refused: dict[str, datetime] = field(default_factory=dict)
     metrics_url: str | None = None
     pods: PodsSeen | None = None
+    told: pl.DataFrame | None = None
+    resources_at: datetime | None = None
     needs: tuple[tuple[datetime, int], pl.DataFrame] | None = None
     capped: dict[str, datetime] = field(default_factory=dict)
     would_cap: pl.DataFrame | None = None

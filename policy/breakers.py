@@ -103,6 +103,8 @@ def stepped(
     Returns:
         BREAKERS and TURNS, sorted by tenant.
     """
+    if previous.is_empty() and detected.is_empty():
+        return BREAKERS.to_frame(), TURNS.to_frame()
     rows = _together(previous, detected=detected, failing=failing)
     moment = pl.lit(now, dtype=UTC_TIME)
     state, fired = pl.col("state"), pl.col("fired")

@@ -67,6 +67,8 @@ SUMS: Final = pl.Schema(
         "calm": pl.Boolean(),
     }
 )
+# By how much each tenant is above its usual.
+RISEN: Final = pl.Schema({"tenant": pl.String(), "kind": pl.String(), "more": pl.Float64()})
 CALM_Z: Final = 3.0
 YOUNG_CALM: Final = 2.0
 LOOKS: Final = 2
@@ -140,7 +142,7 @@ def stepped(
         running: RISES that are not over.
         found: SUMS of this look.
         watched: what was remembered, by kind.
-        risen: tenant, kind, more: by how much each tenant is above its usual, the most first.
+        risen: RISEN, the most first.
         now: aware UTC.
     """
     begins, over, memory = [], [], {}

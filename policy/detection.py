@@ -112,8 +112,6 @@ def detect(
         DETECTED, sorted by tenant and kind.
     """
     rows = _known(latest, usual=usual, thresholds=thresholds, limits=limits)
-    if rows.is_empty():
-        return pl.DataFrame(schema=DETECTED)
     value, is_series = pl.col("value"), pl.col("kind") == "series"
     spread = pl.max_horizontal(pl.col("spread") * MAD_TO_SIGMA, LEAST_SPREAD)
     z = pl.when(seasoned() & (value > 0)).then((value / level()).log() / spread)
@@ -135,15 +133,15 @@ def detect(
     at_once = is_series & unusual & matters & filled & pl.col("room").is_not_null()
     sure = over | (absolute & sensitivity.at_once) | (at_once & sensitivity.by_habit)
     out = over | absolute | (unusual & matters & sensitivity.by_habit)
+    found = rows.with_columns(
+        sure=sure.fill_null(value=False),
+        absolute=absolute.fill_null(value=False),
+        most=_of_kind(sensitivity.absolute),
+    ).filter(out)
+    if found.is_empty():
+        return pl.DataFrame(schema=DETECTED)
     return (
-        rows.with_columns(
-            sure=sure.fill_null(value=False),
-            out=out.fill_null(value=False),
-            absolute=absolute.fill_null(value=False),
-            most=_of_kind(sensitivity.absolute),
-        )
-        .filter("out")
-        .with_columns(because=_because())
+        found.with_columns(because=_because())
         .select(DETECTED.names())
         .cast(DETECTED)
         .sort("tenant", "kind")
@@ -181,7 +179,7 @@ def _known(
 ) -> pl.DataFrame:
     """One row per tenant and kind, with all that it is judged by; null where that is not known."""
     newest = (
-        latest.filter(pl.col("value").is_finite())
+        latest.filter(pl.col("signal").is_in([*KIND_OF, SERIES]) & pl.col("value").is_finite())
         .sort("at")
         .unique(["tenant", "signal"], keep="last")
         .select("tenant", "signal", "value")

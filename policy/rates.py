@@ -91,11 +91,9 @@ def _side_by_side(
     if not all((previous[name].eq_missing(current[name])).all() for name in _KEY):
         return None
     both = (
-        current.lazy()
-        .select(*_KEY, pl.col("value").alias("after"))
+        current.select(*_KEY, pl.col("value").alias("after"))
         .with_columns(previous["value"].alias("before"))
         .filter(_wanted(families))
-        .collect()
     )
     return None if (both["after"] < both["before"]).any() else both
 
@@ -106,8 +104,11 @@ def seconds_between(previous: pl.DataFrame, current: pl.DataFrame) -> pl.DataFra
     Returns:
         Columns pod and seconds, more than zero.
     """
+    # A pod's rows stand together and are mostly of one moment, so few are left to group.
+    turns = pl.any_horizontal(pl.col("pod", "at").ne_missing(pl.col("pod", "at").shift()))
     before, after = (
-        readings.group_by("pod").agg(pl.col("at").max()) for readings in (previous, current)
+        readings.select("pod", "at").filter(turns).group_by("pod").agg(pl.col("at").max())
+        for readings in (previous, current)
     )
     return (
         after.join(before, on="pod", suffix="_before")
@@ -124,11 +125,10 @@ def _counters(
 ) -> pl.DataFrame:
     order = sorted((into, empty))
     return (
-        readings.lazy()
+        readings.select(*_KEY, pl.col("value").alias(into))
         .filter(_wanted(families))
-        .select(*_KEY, pl.col("value").alias(into), pl.lit(None, dtype=pl.Float64).alias(empty))
+        .with_columns(pl.lit(None, dtype=pl.Float64).alias(empty))
         .select(*_KEY, *order)
-        .collect()
     )
 
 

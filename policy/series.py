@@ -152,13 +152,18 @@ def _held(readings: pl.DataFrame) -> pl.DataFrame:
     Owned series count where they are tracked, in-memory ones elsewhere; `local` is null where
     the ingester has no limit.
     """
+    parts = {
+        "created": families.SERIES_CREATED,
+        "removed": families.SERIES_REMOVED,
+        "owned": families.SERIES_OWNED,
+        "local": families.LOCAL_LIMITS,
+    }
 
-    def of(family: str) -> pl.Expr:
+    def of(part: str) -> pl.Expr:
         """The sum of the family's samples; null where there is none."""
-        mine = pl.col("family") == family
-        return pl.when(mine.any()).then(pl.col("value").filter(mine).sum())
+        return pl.when(pl.col(part).count() > 0).then(pl.col(part).sum())
 
-    in_memory = of(families.SERIES_CREATED) - of(families.SERIES_REMOVED).fill_null(0.0)
+    in_memory = of("created") - pl.col("removed").sum()
     local = pl.col("local")
     return (
         readings.filter(
@@ -168,11 +173,16 @@ def _held(readings: pl.DataFrame) -> pl.DataFrame:
             | ((pl.col("family") == families.LOCAL_LIMITS) & (pl.col("limit") == signals.SERIES)),
             pl.col("user").is_not_null(),
         )
-        .group_by("pod", "user")
-        .agg(
-            pl.coalesce(of(families.SERIES_OWNED), in_memory.clip(lower_bound=0.0)).alias("series"),
-            of(families.LOCAL_LIMITS).alias("local"),
+        .select(
+            "pod",
+            "user",
+            *(
+                pl.when(pl.col("family") == family).then("value").alias(part)
+                for part, family in parts.items()
+            ),
         )
+        .group_by("pod", "user")
+        .agg(pl.coalesce(of("owned"), in_memory.clip(lower_bound=0.0)).alias("series"), of("local"))
         .filter(pl.col("series").is_not_null())
         .with_columns(pl.when(local.is_between(1, _UNLIMITED - 1)).then(local).alias("local"))
     )

@@ -27,25 +27,23 @@ USAGE: Final = pl.Schema(
     {"tenant": pl.String(), "value_seconds": pl.Float64(), "covered_seconds": pl.Float64()}
 )
 
-# A level that is told already in its five minutes, nearly so and by as many pods, is not stored
-# again. What was stored is asked of the table, so that it is right after a restart, too.
-APPEND_SAMPLES: Final = """
-    insert into samples by name
-    with told as (
-        select
-            epoch_us("at") // 300000000 as bucket, tenant, signal,
-            arg_max(value, "at") as value, arg_max(coverage, "at") as coverage
-        from samples
-        where "at" >= $since and "at" < $until and list_contains($levels::varchar[], signal)
-        group by all
-    )
-    select incoming.* from incoming
-    left join told on told.bucket = epoch_us(incoming."at") // 300000000
-        and told.tenant = incoming.tenant and told.signal = incoming.signal
-    where told.tenant is null
-        or abs(incoming.value - told.value) > 0.01 * abs(told.value)
-        or incoming.coverage is distinct from told.coverage
+TOLD: Final = pl.Schema(
+    {
+        "bucket": SAMPLES["at"],
+        **{name: SAMPLES[name] for name in ("tenant", "signal", "value", "coverage")},
+    }
+)
+"""A level as it was stored last in its five minutes."""
+
+TOLD_IN: Final = """
+    select
+        time_bucket(interval '5 minutes', "at") as bucket, tenant, signal,
+        arg_max(value, "at") as value, arg_max(coverage, "at") as coverage
+    from samples
+    where "at" >= $since and "at" < $until and list_contains($levels::varchar[], signal)
+    group by all
 """
+INSERT_SAMPLES: Final = "insert into samples by name from incoming"
 # A bucket is marked by every append, also when it is marked already: a rollup that runs
 # meanwhile deletes only the marks that it saw.
 MARK_UNROLLED: Final = """
@@ -96,11 +94,22 @@ BASELINES: Final = """
 """
 
 
-def append_samples(database: Database, frame: pl.DataFrame) -> None:
+def append_samples(
+    database: Database, frame: pl.DataFrame, *, told: pl.DataFrame | None = None
+) -> pl.DataFrame | None:
     """Append samples (SAMPLES); those without a value were not measured and are left out.
 
     Of a level one sample is stored in five minutes, and each that differs by more than 1 % from
     the one before it or has another coverage; of a rate every sample.
+
+    Args:
+        database: the history.
+        frame: SAMPLES.
+        told: the answer for the samples before these, where it is at hand: asking the table costs
+            more than storing the samples of a look. None asks it, as after a start.
+
+    Returns:
+        TOLD, for the samples after these; None where these do not tell it.
 
     Raises:
         ValueError: a value is infinite or not a number; nothing is appended.
@@ -110,18 +119,36 @@ def append_samples(database: Database, frame: pl.DataFrame) -> None:
     if not broken.is_empty():
         raise ValueError(f"samples: the value of signal {broken['signal'][0]} is not finite")
     if measured.is_empty():
-        return
+        return told
     buckets = measured["at"].dt.truncate("5m").unique().to_list()
+    is_level = pl.col("signal").is_in(LEVELS)
+    levels = measured.filter(is_level)
     with database.transaction() as cursor:
-        write_frame(
-            cursor,
-            APPEND_SAMPLES,
-            measured,
-            since=min(buckets),
-            until=max(buckets) + BUCKET,
-            levels=LEVELS,
-        )
+        if not levels.is_empty():
+            if told is None:
+                span = {"since": min(buckets), "until": max(buckets) + BUCKET, "levels": LEVELS}
+                told = read_frame(database, TOLD_IN, span, schema=TOLD)
+            news, told = _news(levels, told=told.filter(pl.col("bucket") >= min(buckets)))
+            measured = pl.concat([measured.filter(~is_level), news])
+        write_frame(cursor, INSERT_SAMPLES, measured)
         cursor.execute(MARK_UNROLLED, {"buckets": buckets})
+    return told
+
+
+def _news(levels: pl.DataFrame, *, told: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The SAMPLES of levels that say something else than TOLD, and TOLD with them."""
+    key, before = ["bucket", "tenant", "signal"], pl.col("value_told")
+    near = (pl.col("value") - before).abs() <= 0.01 * before.abs()
+    same = near & pl.col("coverage").eq_missing(pl.col("coverage_told"))
+    news = (
+        levels.with_columns(bucket=pl.col("at").dt.truncate("5m"))
+        .join(told, on=key, how="left", suffix="_told")
+        .filter(~same.fill_null(value=False))
+    )
+    if not news.is_empty():
+        newest = news.sort("at").select(TOLD.names())
+        told = pl.concat([told, newest]).unique(key, keep="last", maintain_order=True)
+    return news.select(SAMPLES.names()), told
 
 
 def latest(database: Database, *, since: datetime) -> pl.DataFrame:

@@ -159,7 +159,7 @@ def _taken_apart(
 
 def _text(page: bytes) -> str:
     """The page as text, if it looks like a whole page of Mimir or Cortex."""
-    if not page.strip():
+    if not page or page.isspace():
         raise UnreadablePage("the page is empty")
     start = page[:512].lstrip().lower()
     if page.startswith(b"\x1f\x8b"):

@@ -37,21 +37,28 @@ WHOLE: Final = 0.99  # the coverage of a look that says who asked for nothing
 )
 @threaded
 def record_samples(
-    samples: pl.DataFrame, *, database: Database, at: datetime, note: bool = True
-) -> None:
+    samples: pl.DataFrame,
+    *,
+    database: Database,
+    at: datetime,
+    note: bool = True,
+    told: pl.DataFrame | None = None,
+) -> pl.DataFrame | None:
     """Store the samples (SAMPLES), and on request that their tenants exist, all or nothing.
 
     A tenant asks for something by whatever it does, also when it only queries or has alerts. Only
     a look that has rates says that the others asked for nothing.
+
+    Returns:
+        What the next look may give as `told` (`storage.samples.append_samples`).
     """
     if not note:
-        append_samples(database, samples)
-        return
+        return append_samples(database, samples, told=told)
     signal = pl.col("signal")
     asking = samples.filter(signal.is_in([*ASKING_RATES, *ASKING_LEVELS]) & (pl.col("value") > 0))
     coverage = samples.filter(signal.is_in(ASKING_RATES)).get_column("coverage").max()
     with database.transaction():
-        append_samples(database, samples)
+        told = append_samples(database, samples, told=told)
         seen(
             database,
             samples["tenant"].unique().to_list(),
@@ -59,6 +66,7 @@ def record_samples(
             asking=asking["tenant"].unique().to_list(),
             whole=isinstance(coverage, float) and coverage >= WHOLE,
         )
+    return told
 
 
 @step(

@@ -6,6 +6,7 @@ which is not the same as a reading of zero, and nothing follows from it.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -111,19 +112,21 @@ def look_of(
     asked = samples.filter(pl.col("signal") == SAMPLES_ASKED, pl.col("value").is_finite())
     total = None if asked.is_empty() else float(asked["value"].sum())
     whole = [] if total is None else [_of_all(total)]
-    restarts = _used(resources, RESTARTS)
-    rejected = _used(resources, REJECTED)
+    used: defaultdict[str, dict[str, float]] = defaultdict(dict)
+    for resource, pod, value in (
+        resources.select("resource", "pod", "used").drop_nulls().iter_rows()
+    ):
+        used[resource][pod] = value
+    rejected = used[REJECTED]
     return Look(
         at=at,
         readings=(*_shares(resources, network_bytes_per_second), *whole),
-        up={pod: used > 0 for pod, used in _used(resources, UP).items()},
+        up={pod: is_up > 0 for pod, is_up in used[UP].items()},
         components=dict(resources.select("pod", "component").drop_nulls().iter_rows()),
-        uptime={
-            pod: timedelta(seconds=seconds) for pod, seconds in _used(resources, UPTIME).items()
-        },
-        restarted=frozenset(pod for pod, times in restarts.items() if times > 0),
-        container_restarts=_used(resources, CONTAINER_RESTARTS),
-        oom_killed=frozenset(pod for pod, is_so in _used(resources, OOM_KILLED).items() if is_so),
+        uptime={pod: timedelta(seconds=seconds) for pod, seconds in used[UPTIME].items()},
+        restarted=frozenset(pod for pod, times in used[RESTARTS].items() if times > 0),
+        container_restarts=used[CONTAINER_RESTARTS],
+        oom_killed=frozenset(pod for pod, is_so in used[OOM_KILLED].items() if is_so),
         rejected=sum(rejected.values()) if rejected else None,
     )
 
@@ -164,7 +167,3 @@ def _shares(resources: pl.DataFrame, network: float | None) -> list[Reading]:
 
 def _of_all(samples_per_second: float) -> Reading:
     return Reading(resource="samples", pod="", component=None, value=samples_per_second)
-
-
-def _used(resources: pl.DataFrame, resource: str) -> dict[str, float]:
-    return dict(resources.filter(resource=resource).select("pod", "used").drop_nulls().iter_rows())

@@ -286,14 +286,3 @@ def test_every_test_that_a_page_names_exists(page: Path) -> None:
     ]
 
     assert missing == []
-
-
-def test_every_promise_names_the_test_that_holds_it_or_says_that_none_does() -> None:
-    page = (ROOT / "docs" / "limits-and-decisions.md").read_text(encoding="utf-8")
-    promises = re.findall(r"^\| P\d+ .+ \| (.+) \|$", page, flags=re.MULTILINE)
-
-    assert promises
-    assert all(
-        "::test_" in held or held.startswith(("no test yet", "by construction"))
-        for held in promises
-    )

@@ -158,7 +158,8 @@ async def test_what_a_cap_of_ours_refuses_is_no_evidence_of_a_need(books: Opened
         orient="row",
     )
 
-    kept = evidence(world.runtime, refused, at=world.now)
+    layers = read_layers(world.database, now=world.now)
+    kept = evidence(world.runtime, refused, layers=layers, at=world.now)
 
     assert kept["tenant"].to_list() == ["beta"]
 

@@ -23,6 +23,7 @@ from policy.scrape import Scrape
 from policy.settings import Settings
 from storage.audit import newest_entries
 from storage.emergency import read_emergency
+from storage.layers import read_layers
 
 INTERVAL = 15.0
 RATE, BURST, SERIES = "ingestion_rate", "ingestion_burst_size", "max_global_series_per_user"
@@ -79,6 +80,7 @@ async def look(world: Any, *, memory: float, seconds: float = INTERVAL) -> Emerg
         ),
         samples=samples,
         resources=resources(world, memory=memory),
+        layers=read_layers(world.database, now=world.clock()),
     )
 
 

@@ -21,13 +21,25 @@ HOUR = timedelta(hours=1)
 
 
 def stored(
-    database: Database, now: datetime, *looks: tuple[float, float], signal: str
+    database: Database,
+    now: datetime,
+    *looks: tuple[float, float],
+    signal: str,
+    remembers: bool,
 ) -> list[float]:
+    told = None
     for n, (value, coverage) in enumerate(looks):
         row = (now + n * LOOK, "t1", signal, value, coverage)
-        append_samples(database, pl.DataFrame([row], schema=SAMPLES, orient="row"))
+        look = pl.DataFrame([row], schema=SAMPLES, orient="row")
+        told = append_samples(database, look, told=told if remembers else None)
     found = database.cursor().execute('select value from samples order by "at"').fetchall()
     return [value for (value,) in found]
+
+
+@pytest.fixture(params=[True, False], ids=["remembered", "asked of the table"])
+def remembers(request: pytest.FixtureRequest) -> bool:
+    """Whether what was stored before is at hand."""
+    return bool(request.param)
 
 
 @pytest.mark.parametrize(
@@ -47,17 +59,23 @@ def test_a_level_is_stored_again_when_it_changed_by_more_than_one_percent(
     signal: str,
     looks: list[tuple[float, float]],
     kept: list[float],
+    *,
+    remembers: bool,
 ) -> None:
-    assert stored(database, now, *looks, signal=signal) == kept
+    assert stored(database, now, *looks, signal=signal, remembers=remembers) == kept
 
 
-def test_every_five_minutes_have_a_sample_of_a_level(database: Database, now: datetime) -> None:
+def test_every_five_minutes_have_a_sample_of_a_level(
+    database: Database, now: datetime, *, remembers: bool
+) -> None:
     """
     So a level that never changes has as many buckets as a rate.
     """
     looks = [(100.0, 1.0)] * 60
 
-    assert len(stored(database, now, *looks, signal=SERIES)) == 60 * LOOK // timedelta(minutes=5)
+    found = stored(database, now, *looks, signal=SERIES, remembers=remembers)
+
+    assert len(found) == 60 * LOOK // timedelta(minutes=5)
 
 
 def test_resources_are_stored_once_a_minute_and_kept_two_days(
