@@ -10,7 +10,8 @@ run: $(VENV)/.run
 
 # A file's tests stay together, because they share servers.
 test: $(VENV)/.dev
-	$(BIN)/pytest --numprocesses=3 --dist=loadfile
+	$(BIN)/pytest --numprocesses=3 --dist=loadfile -m "not alone"
+	$(BIN)/pytest -m alone
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

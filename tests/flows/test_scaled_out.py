@@ -27,7 +27,7 @@ from tests.flows.cluster import Dask, Postgres, dask, postgres
 from tests.flows.conftest import World
 from tests.flows.looking import look_and_estimate
 
-pytestmark = [pytest.mark.prefect, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.prefect, pytest.mark.alone, pytest.mark.timeout(300)]
 EVERY = timedelta(seconds=5)
 TWICE = """
     select count(*) as n from (
