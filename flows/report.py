@@ -8,8 +8,9 @@ from typing import Final
 
 from prefect import flow
 
+from flows.elsewhere import runtime_anywhere
+from flows.parameters import Days
 from flows.run_names import run_name
-from flows.runtime import current
 from policy.figures import figure
 from policy.report import Report
 from policy.settings.connection import Server
@@ -22,10 +23,13 @@ EVERYWHERE: Final = frozenset({"0.0.0.0", "::"})  # noqa: S104 - addresses that 
 
 
 @flow(name="report", timeout_seconds=600, validate_parameters=False, persist_result=False)
-async def report(days: int = DAYS) -> None:
-    """Write the report beside the history, and tell where it is."""
-    runtime = current()
-    with runtime.run("report") as run:
+async def report(days: Days = DAYS) -> None:
+    """Write the report beside the history, and tell where it is.
+
+    Args:
+        days: how far back it looks.
+    """
+    with runtime_anywhere() as runtime, runtime.run("report") as run:
         settings = runtime.settings()
         path = report_file(settings.storage.url)
         made = partial(make_report, settings, where=runtime.database, days=int(days), path=path)

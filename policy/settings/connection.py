@@ -195,6 +195,8 @@ class Storage(Section):
     """Where the history is kept: a path, or `quack:host:port`."""
 
     url: Name = "data/history.duckdb"
+    listen: Annotated[str, Field(pattern=r"^\S+:[1-9]\d{0,4}$")] | None = None
+    """Where `mlo up` serves the history to flow runs of other machines, as `host:port`."""
 
 
 class Server(Section):
