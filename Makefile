@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test lint chart bench image-dry lock clean
+.PHONY: run test lint chart deployments bench image-dry lock clean
 
 run: $(VENV)/.run
 	$(BIN)/mlo up --simulate
@@ -21,6 +21,10 @@ lint: $(VENV)/.dev
 # What the Helm chart knows of the settings.
 chart: $(VENV)/.dev
 	$(BIN)/python -m helm.generate
+
+# What `prefect deploy` deploys, from what `mlo up` registers.
+deployments: $(VENV)/.dev
+	$(BIN)/python -m deployments.prefect_yaml
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.exposition

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
@@ -15,6 +16,10 @@ from storage.engine import connect
 
 ROWS_AT_ONCE: Final = 20_000
 COLUMNS: Final = "select column_name, column_type from (describe from told)"
+# What is within quotes, or a comment, is none.
+_PARAMETERS: Final = re.compile(
+    r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|--[^\n]*|\$(?P<name>[A-Za-z_]\w*)|(?P<place>\?)"""
+)
 AS_TEXTS: Final = "select columns(*)::varchar from told"
 
 
@@ -23,17 +28,19 @@ def literal(text: str | None) -> str:
     return "null" if text is None else f"'{text.replace(chr(39), chr(39) * 2)}'"
 
 
-def with_parameters(
-    sql: str, parameters: Sequence[object] | Mapping[str, object] | None
-) -> list[str]:
-    """Statements that come to the one with its parameters, `?` or `$name`; the last one answers."""
+def with_parameters(sql: str, parameters: Sequence[object] | Mapping[str, object] | None) -> str:
+    """The statement with its parameters, `?` or `$name`, in their places."""
     if not parameters:
-        return [sql]
-    if isinstance(parameters, Mapping):
-        given = [f"{name} := {value_as(value)}" for name, value in parameters.items()]
-    else:
-        given = [value_as(value) for value in parameters]
-    return [f"prepare asked as {sql}", f"execute asked({', '.join(given)})"]
+        return sql
+    named = parameters if isinstance(parameters, Mapping) else {}
+    placed = iter(() if isinstance(parameters, Mapping) else parameters)
+
+    def told(found: re.Match[str]) -> str:
+        if found["name"]:
+            return f"({value_as(named[found['name']])})"
+        return f"({value_as(next(placed))})" if found["place"] else found[0]
+
+    return _PARAMETERS.sub(told, sql)
 
 
 def value_as(value: object) -> str:  # noqa: PLR0911 - one per type

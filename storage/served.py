@@ -120,11 +120,11 @@ class _Cursor:
         needed = [part for name, frame in self._frames.items() for part in frame_as(name, frame)]
         asked = with_parameters(sql, parameters)
         if self.waiting is None:
-            self._answer = self.send([*needed, *asked])
+            self._answer = self.send([*needed, asked])
         elif all(each.type in READING for each in duckdb.extract_statements(sql)):
-            self._answer = self.send(["begin", *self.waiting, *needed, *asked])
+            self._answer = self.send(["begin", *self.waiting, *needed, asked])
         else:
-            self.waiting += [*needed, *asked]
+            self.waiting += [*needed, asked]
             self._answer = None
         self._rows = iter(()) if self._answer is None else self._answer.iter_rows()
         return self
@@ -134,6 +134,11 @@ class _Cursor:
         if self._answer is None:
             raise RuntimeError("what a transaction writes answers nothing in a served history")
         return self._answer
+
+    @property
+    def description(self) -> list[tuple[str]]:
+        """The names of the columns of the answer."""
+        return [(name,) for name in self.pl().columns]
 
     def fetchone(self) -> tuple[object, ...] | None:
         """The next row of the answer; None after the last."""

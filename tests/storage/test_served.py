@@ -168,9 +168,25 @@ def test_a_long_frame_arrives_whole_and_in_order(served: ServedHistory, owned: D
     ids=str,
 )
 def test_a_parameter_arrives_as_it_was(served: ServedHistory, value: object) -> None:
-    found = served.cursor().execute("select $asked as found", {"asked": value}).fetchone()
+    found = served.cursor().execute("select $end as found", {"end": value}).fetchone()
 
     assert found == (value,)
+
+
+def test_what_is_within_quotes_or_a_comment_is_no_parameter(served: ServedHistory) -> None:
+    asked = """select '$a ?' as "$a ?", $a as one -- $a, and what about it?
+    """
+
+    assert served.cursor().execute(asked, {"a": -7}).fetchall() == [("$a ?", -7)]
+
+
+def test_a_transaction_has_named_parameters_and_places(served: ServedHistory) -> None:
+    with served.transaction() as cursor:
+        cursor.execute("insert into things values ($name, $n)", {"name": "one", "n": 1.0})
+        cursor.execute("insert into things values (?, ?)", ["two", 2.0])
+        found = cursor.execute("select name from things where n > ?", [1.5]).fetchall()
+
+    assert found == [("two",)]
 
 
 def test_each_thread_has_its_own_transaction(served: ServedHistory, owned: Database) -> None:
