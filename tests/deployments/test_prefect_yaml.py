@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -46,6 +47,7 @@ async def test_mlo_up_registers_the_same(monkeypatch: pytest.MonkeyPatch) -> Non
     async def nothing(*_: object, **__: object) -> None: ...
 
     monkeypatch.setattr(RunnerDeployment, "aapply", noted)
+    monkeypatch.setattr(schedule, "get_client", nullcontext)
     monkeypatch.setattr(schedule, "_ensure_pool", nothing)
     monkeypatch.setattr(schedule.LocalFileSystem, "save", nothing)
     await register(scheduled_flows(Settings()))
