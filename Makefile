@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test lint docs chart reference first bench image-dry lock clean
+.PHONY: run test lint docs chart reference deployments first bench image-dry lock clean
 
 run: $(VENV)/.run
 	$(BIN)/mlo up --simulate
@@ -34,6 +34,10 @@ reference: $(VENV)/.dev
 # From a clone to the first recommendation, timed, in an empty home.
 first:
 	$(PYTHON) benchmarks/first_recommendation.py
+
+# What `prefect deploy` deploys, from what `mlo up` registers.
+deployments: $(VENV)/.dev
+	$(BIN)/python -m deployments.prefect_yaml
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.exposition

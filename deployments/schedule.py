@@ -17,7 +17,11 @@ from prefect.client.schemas.filters import (
     WorkPoolFilter,
     WorkPoolFilterName,
 )
-from prefect.client.schemas.objects import StateType
+from prefect.client.schemas.objects import (
+    ConcurrencyLimitConfig,
+    ConcurrencyLimitStrategy,
+    StateType,
+)
 from prefect.exceptions import ObjectAlreadyExists
 from prefect.filesystems import LocalFileSystem
 from prefect.flows import Flow
@@ -43,6 +47,19 @@ MIDNIGHT: Final = datetime(2020, 1, 1, tzinfo=UTC)
 COST_AFTER: Final = timedelta(minutes=6)  # by then the last bucket of the hour is complete
 MAINTAIN_AFTER: Final = timedelta(minutes=17)  # when no other flow is due
 REPORT_AFTER: Final = timedelta(minutes=27)  # by then yesterday is priced and rolled up
+TAGS: Final = ("mimir",)
+# What a lane of the resident worker does: a run that comes due while one is busy is cancelled.
+ALONE: Final = ConcurrencyLimitConfig(
+    limit=1, collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW
+)
+# Somebody asked for each of these runs, so it waits for its turn.
+IN_TURN: Final = ConcurrencyLimitConfig(
+    limit=1, collision_strategy=ConcurrencyLimitStrategy.ENQUEUE
+)
+# Each of them may run in a pool of these types as well, in a process of its own. A pool and the
+# deployments in it are called by its type.
+HEAVY: Final = (backfill, backtest, report)
+HEAVY_POOLS: Final = ("process", "kubernetes")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +109,8 @@ async def register(scheduled: Sequence[Scheduled]) -> dict[str, UUID]:
             work_pool_name=POOL,
             entrypoint_type=EntrypointType.MODULE_PATH,
             description=entry.flow.description,
-            tags=["mimir"],
+            tags=list(TAGS),
+            concurrency_limit=ALONE,
         )
         identifiers[entry.flow.name] = await deployment.aapply()
     return identifiers

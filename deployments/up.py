@@ -51,9 +51,10 @@ from flows.vitals import Vitals
 from policy.errors import ConfigError
 from policy.settings import Settings
 from storage.audit_retention import forget_audit
+from storage.client import TOKEN_VARIABLE
 from storage.database import Database
 from storage.origin import claim
-from storage.serve import serving
+from storage.serve import serving, serving_others
 from tasks.discover import asks_kubernetes
 from tasks.settings import SettingsSource, origins
 from tasks.telemetry import Telemetry
@@ -114,6 +115,10 @@ class Up:
                 self.server = start_server(port=settings.prefect.port, log=log)
                 self.children.append(self.server)
             stack.enter_context(serving(database))
+            if settings.storage.listen:
+                token = self.environ.get(TOKEN_VARIABLE, "").strip()
+                others = serving_others(database, listen=settings.storage.listen, token=token)
+                stack.enter_context(others)
             with suppress(KeyboardInterrupt):
                 asyncio.run(self._live(source, database))
         return 0

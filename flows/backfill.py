@@ -16,8 +16,10 @@ from flows.auditing import allowed
 from flows.backfill_outcome import Outcome, outcome_of
 from flows.backfill_words import backfill_report, day_line, outcome_lines
 from flows.backfilling import Progress, fill
+from flows.elsewhere import runtime_anywhere
+from flows.parameters import Since, Step, Until
 from flows.run_names import run_name
-from flows.runtime import Run, Runtime, current
+from flows.runtime import Run, Runtime
 from policy.cost.backfill import asked_range, days_of, refuse_other_steps
 from policy.cost.periods import Period
 from policy.errors import ConfigError
@@ -35,9 +37,9 @@ Told = Callable[[Progress], Awaitable[None]]
 
 @flow(name="backfill", timeout_seconds=4 * 3600, validate_parameters=False, persist_result=False)
 async def backfill(
-    since: str = "90d",
-    until: str | None = None,
-    step: str = "1h",
+    since: Since = "90d",
+    until: Until = None,
+    step: Step = "1h",
     again: bool = False,  # noqa: FBT001, FBT002 - what a person types into the Prefect UI
     from_file: str | None = None,
 ) -> None:
@@ -50,7 +52,6 @@ async def backfill(
         again: also the days that are stored already; otherwise it goes on where it stopped.
         from_file: a .csv or .parquet file on this machine instead of Prometheus; all of it.
     """
-    runtime = current()
     bar = Bar(key="backfill-progress", description="Days of the backfill that are stored.")
 
     async def told(progress: Progress) -> None:
@@ -58,7 +59,7 @@ async def backfill(
         if progress.filled is not None:
             say([f"backfill  {day_line(progress.filled)}"])
 
-    with runtime.run("backfill") as run:
+    with runtime_anywhere() as runtime, runtime.run("backfill") as run:
         zone = ZoneInfo(runtime.settings().cost_control.time_zone)
         asked = Asked(
             since=since, until=until or None, step=step, again=again, file=from_file or None

@@ -10,8 +10,9 @@ from typing import Final
 
 from prefect import flow
 
+from flows.elsewhere import runtime_anywhere
+from flows.parameters import Length
 from flows.run_names import run_name
-from flows.runtime import current
 from policy.backtest import Result, Verdict, gate
 from policy.backtest_policy import digest
 from policy.errors import ConfigError
@@ -28,10 +29,13 @@ WORST_KEPT: Final = 50
 
 
 @flow(name="backtest", timeout_seconds=4 * 3600, validate_parameters=False, persist_result=False)
-async def backtest(since: str = "60d") -> None:
-    """Replay the stored past through the settings of now, store what comes of it, and tell."""
-    runtime = current()
-    with runtime.run("backtest") as run:
+async def backtest(since: Length = "60d") -> None:
+    """Replay the stored past through the settings of now, store what comes of it, and tell.
+
+    Args:
+        since: how far back, like 60d; less where less is stored.
+    """
+    with runtime_anywhere() as runtime, runtime.run("backtest") as run:
         settings, now = runtime.settings(), runtime.clock()
         found = await asyncio.to_thread(
             replay,

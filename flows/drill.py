@@ -8,6 +8,7 @@ from functools import partial
 
 from prefect import flow
 
+from flows.parameters import Factor, Line, Minutes
 from flows.run_names import run_name
 from flows.runtime import current
 from policy.drill import Kind, Rehearsal
@@ -20,7 +21,7 @@ from tasks.tell import table, tell
 
 @flow(name="drill", timeout_seconds=600, validate_parameters=False, persist_result=False)
 async def drill(
-    tenant: str, factor: float = 10.0, minutes: float = 5.0, kind: Kind = "samples"
+    tenant: Line, factor: Factor = 10.0, minutes: Minutes = 5.0, kind: Kind = "samples"
 ) -> None:
     """Rehearse what protection would do to a tenant in a blast; nothing is written to Mimir.
 

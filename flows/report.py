@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from functools import partial
+from pathlib import Path
 from typing import Final
 
 from prefect import flow
 
+from flows.elsewhere import runtime_anywhere
+from flows.parameters import Days
 from flows.run_names import run_name
-from flows.runtime import current
 from policy.figures import figure
 from policy.report import Report
 from policy.settings.connection import Server
@@ -22,18 +24,22 @@ EVERYWHERE: Final = frozenset({"0.0.0.0", "::"})  # noqa: S104 - addresses that 
 
 
 @flow(name="report", timeout_seconds=600, validate_parameters=False, persist_result=False)
-async def report(days: int = DAYS) -> None:
-    """Write the report beside the history, and tell where it is."""
-    runtime = current()
-    with runtime.run("report") as run:
+async def report(days: Days = DAYS, file: str | None = None) -> None:
+    """Write the report beside the history, and tell where it is.
+
+    Args:
+        days: how far back it looks.
+        file: where it is written on the machine of the run; empty is beside the history.
+    """
+    with runtime_anywhere() as runtime, runtime.run("report") as run:
         settings = runtime.settings()
-        path = report_file(settings.storage.url)
+        path = Path(file) if file else report_file(settings.storage.url)
         made = partial(make_report, settings, where=runtime.database, days=int(days), path=path)
         found = await asyncio.to_thread(made, clock=runtime.clock)
         run.summary.update(days=int(days), tenants=found.tenants.height)
         say([f"report: {found.tenants.height:,} tenants in {path}"])
         await tell(
-            in_short(found, address=address_of(settings.server), path=str(path)),
+            in_short(found, address=None if file else address_of(settings.server), path=str(path)),
             key="report",
             description="Where the report is, and who is at most risk.",
             name=run_name("report", run.summary),

@@ -7,6 +7,7 @@ from datetime import timedelta
 import polars as pl
 from prefect import flow
 
+from flows.parameters import LengthOrNone, Line, Number
 from flows.planning import refuse_unpublishable
 from flows.publishing import publish_layers
 from flows.run_names import run_name
@@ -25,7 +26,11 @@ from tasks.tell import tell
 
 @flow(name="rollback", timeout_seconds=120, validate_parameters=False, persist_result=False)
 async def rollback(
-    revision: int, reason: str, tenant: str = "", hold_for: str = "", by: str = "Prefect UI"
+    revision: Number,
+    reason: Line,
+    tenant: str = "",
+    hold_for: LengthOrNone = "",
+    by: Line = "Prefect UI",
 ) -> None:
     """Publish an earlier revision again, of one tenant or of all, and hold it until released.
 

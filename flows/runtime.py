@@ -323,6 +323,11 @@ def install(runtime: Runtime | None) -> None:
     _installed = runtime
 
 
+def is_installed() -> bool:
+    """Whether this is the process whose runtime all its runs share."""
+    return _installed is not None
+
+
 def current() -> Runtime:
     """The runtime of this process.
 

@@ -64,10 +64,10 @@ MOVED_LIMITS: Final = """
     from moves
     group by tenant, "limit"
 """
+NEXT_BACKTEST: Final = "select coalesce(max(id), 0) + 1 from backtests"
 INSERT_BACKTEST: Final = """
     insert into backtests (id, "at", since, until, policy, passed, result, run_id)
-    select coalesce(max(id), 0) + 1, ?, ?, ?, ?, ?, ?, ? from backtests
-    returning id
+    values (?, ?, ?, ?, ?, ?, ?, ?)
 """
 NEWEST_BACKTEST: Final = """
     select id, "at", since, until, policy, passed, result from backtests
@@ -171,11 +171,10 @@ def record_backtest(  # noqa: PLR0913 - it is a row
 ) -> int:
     """Store what a backtest came to; its id."""
     with database.transaction() as cursor:
-        row = cursor.execute(
-            INSERT_BACKTEST,
-            [at, since, until, policy, passed, json.dumps(result, allow_nan=False), run_id],
-        ).fetchone()
-    return int(row[0]) if row else 0
+        (number,) = cursor.execute(NEXT_BACKTEST).fetchone() or (1,)
+        told = json.dumps(result, allow_nan=False)
+        cursor.execute(INSERT_BACKTEST, [number, at, since, until, policy, passed, told, run_id])
+    return int(number)
 
 
 def newest_backtest(database: Database, *, policy: str | None = None) -> StoredBacktest | None:

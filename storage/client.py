@@ -24,18 +24,21 @@ from storage.lock import OwnerLock
 from storage.serve import serving_file
 
 TOKEN_VARIABLE: Final = "MLO_STORAGE_TOKEN"  # noqa: S105 - the name of the variable
+TLS_VARIABLE: Final = "MLO_STORAGE_TLS"
 READING: Final = (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN)
-ASK_SERVER: Final = "select * from quack_query(?, ?, token = ?)"
+ASK_SERVER: Final = "select * from quack_query(?, ?, token = ?{plain})"
+PLAIN: Final = ", disable_ssl = true"
 READ_ONLY: Final = "begin transaction read only; "
-NO_SERVER: Final = "Could not connect to server"
+NO_SERVER: Final = ("Could not connect to server", "SSL connect error", "Could not resolve host")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Server:
-    """How to reach the owner of a history."""
+    """How to reach the owner of a history; `plain`: without TLS, wherever it is."""
 
     address: str
     token: str
+    plain: bool = False
 
 
 def query(
@@ -50,18 +53,36 @@ def query(
     """
     check_statements(sql, write=write)
     if url.startswith("quack:"):
-        token = environ.get(TOKEN_VARIABLE)
-        if not token:
-            raise StorageError(f"{url} asks for a token; set {TOKEN_VARIABLE}")
-        answer = _ask(Server(address=url, token=token), sql, write=write)
+        served = served_at(url, environ=environ)
+        answer = _ask(served, sql, write=write)
         if answer is None:
-            raise StorageError(f"{url} does not answer; is mlo up, and storage.url right?")
+            raise no_answer(served)
         return answer
 
     path = Path(url).absolute()
     server = running_server(path)
     answer = _ask(server, sql, write=write) if server else None
     return _open_and_run(path, sql, write=write) if answer is None else answer
+
+
+def served_at(url: str, *, environ: Mapping[str, str] = os.environ) -> Server:
+    """How to reach the history at `quack:host:port`, by the environment.
+
+    Raises:
+        StorageError: it has no token.
+    """
+    token = environ.get(TOKEN_VARIABLE, "").strip()
+    if not token:
+        raise StorageError(f"{url} asks for a token; set {TOKEN_VARIABLE}")
+    return Server(address=url, token=token, plain=environ.get(TLS_VARIABLE, "").lower() == "off")
+
+
+def no_answer(server: Server) -> StorageError:
+    """What to say when nobody listens there."""
+    hint = "" if server.plain else f" (where it speaks no TLS, set {TLS_VARIABLE}=off)"
+    return StorageError(
+        f"{server.address} does not answer; is mlo up, and storage.url right?{hint}"
+    )
 
 
 def check_statements(sql: str, *, write: bool = False) -> None:
@@ -104,14 +125,30 @@ def running_server(path: Path) -> Server | None:
 
 def _ask(server: Server, sql: str, *, write: bool) -> pl.DataFrame | None:
     """The server's answer; None when nobody listens there."""
+    try:
+        return told(server, sql if write else READ_ONLY + sql)
+    except duckdb.Error as exc:
+        if nobody_listens(exc):
+            return None
+        raise StorageError(f"SQL: {one_line(str(exc))}") from exc
+
+
+def told(server: Server, sql: str) -> pl.DataFrame:
+    """The server's answer to the last of the statements, which are a session of their own.
+
+    What they leave uncommitted is not kept, whatever ends them.
+
+    Raises:
+        duckdb.Error: as the server says, or nobody listens there.
+    """
+    asking = ASK_SERVER.format(plain=PLAIN if server.plain else "")
     with _speaking_quack().cursor() as connection:
-        asked = sql if write else READ_ONLY + sql
-        try:
-            return connection.execute(ASK_SERVER, [server.address, asked, server.token]).pl()
-        except duckdb.Error as exc:
-            if NO_SERVER in str(exc):
-                return None
-            raise StorageError(f"SQL: {one_line(str(exc))}") from exc
+        return connection.execute(asking, [server.address, sql, server.token]).pl()
+
+
+def nobody_listens(exc: duckdb.Error) -> bool:
+    """Whether the request did not reach a server."""
+    return any(reason in str(exc) for reason in NO_SERVER)
 
 
 @cache

@@ -1,7 +1,8 @@
-"""Serve the open history to other processes of this machine, through Quack.
+"""Serve the open history to other processes, through Quack.
 
-Listens on a loopback port only, asks for a random token, and leaves address and token in
-`<file>.serving`, which only the owner of the file may read.
+To those of this machine on a loopback port, with a random token: address and token are left in
+`<file>.serving`, which only the owner of the file may read. To those of other machines where the
+settings say so, with the token of the environment.
 """
 
 from __future__ import annotations
@@ -23,7 +24,11 @@ from storage.errors import StorageError
 
 ATTEMPTS: Final = 5
 START_SERVING: Final = "call quack_serve(?, token = ?)"
+START_SERVING_ALL: Final = (
+    "call quack_serve(?, token = ?, allow_other_hostname = true, disable_ssl = true)"
+)
 STOP_SERVING: Final = "call quack_stop(?)"
+LEAST_TOKEN: Final = 16
 
 
 def serving_file(path: Path) -> Path:
@@ -49,6 +54,36 @@ def serving(database: Database) -> Iterator[str]:
         yield address
     finally:
         notice.unlink(missing_ok=True)
+        with suppress(duckdb.Error):  # closing the database stops the server as well
+            database.cursor().execute(STOP_SERVING, [address])
+
+
+@contextmanager
+def serving_others(database: Database, *, listen: str, token: str) -> Iterator[None]:
+    """Serve the history to other machines while the block lasts, in plain text.
+
+    Args:
+        database: the open history; `serving` it has loaded what speaks to them.
+        listen: `host:port` of this machine.
+        token: who has it may read and write whatever this process may.
+
+    Raises:
+        StorageError: nothing can listen there, or the token is too short.
+    """
+    if len(token) < LEAST_TOKEN:
+        raise StorageError(
+            f"storage.listen {listen}: set MLO_STORAGE_TOKEN to {LEAST_TOKEN} characters or more, "
+            "which whoever has them may read and write the history with"
+        )
+    address = f"quack:{listen}"
+    try:
+        database.cursor().execute(START_SERVING_ALL, [address, token])
+    except duckdb.Error as exc:
+        reason = str(exc).splitlines()[0].replace(token, "***")
+        raise StorageError(f"storage.listen {listen}: {reason}") from exc
+    try:
+        yield
+    finally:
         with suppress(duckdb.Error):  # closing the database stops the server as well
             database.cursor().execute(STOP_SERVING, [address])
 

@@ -53,7 +53,9 @@ def report_file(url: str) -> Path:
         ConfigError: the history is no file.
     """
     if url.startswith("quack:"):
-        raise ConfigError(f"storage.url {url} is of another machine; say where with --output")
+        raise ConfigError(
+            f"storage.url {url} is of another machine; say where: --output, or the parameter file"
+        )
     return Path(url).absolute().with_name("report.html")
 
 

@@ -28,10 +28,10 @@ _NAMED: Final = {
     "UPDATE_INTERVAL": "updateInterval",
     "BUFFER_PERCENTAGE": "bufferPercentage",
 }
-# MLO_CONFIG names the file itself, MLO_STORAGE_TOKEN opens somebody else's history. The others
-# Kubernetes sets by itself in every pod beside a Service named `mlo`.
+# MLO_CONFIG names the file itself, MLO_STORAGE_TOKEN and MLO_STORAGE_TLS are how a served history
+# is reached. The others Kubernetes sets by itself in every pod beside a Service named `mlo`.
 _NOT_OURS: Final = re.compile(
-    r"MLO_(CONFIG|STORAGE_TOKEN|SERVICE_(HOST|PORT)(_\w+)?|PORT(_\d+_\w+)?)"
+    r"MLO_(CONFIG|STORAGE_(TOKEN|TLS)|SERVICE_(HOST|PORT)(_\w+)?|PORT(_\d+_\w+)?)"
 )
 
 

@@ -204,6 +204,8 @@ class Storage(Section):
     url: Name = "data/history.duckdb"
     memory_limit: Annotated[Size, AfterValidator(_enough_to_work_in)] = ByteSize(96 * _MIB)
     """What DuckDB may hold of the history at once; what does not fit is read again or spilled."""
+    listen: Annotated[str, Field(pattern=r"^\S+:[1-9]\d{0,4}$")] | None = None
+    """Where `mlo up` serves the history to flow runs of other machines, as `host:port`."""
 
 
 class Server(Section):

@@ -31,6 +31,7 @@ class System:
         self.folder = folder
         self.prefect = free_port()
         self.endpoint = free_port()
+        self.history = free_port()
         plain = {
             name: value
             for name, value in os.environ.items()
@@ -40,6 +41,8 @@ class System:
             "MLO_PREFECT__PORT": str(self.prefect),
             "MLO_SERVER__PORT": str(self.endpoint),
             "MLO_PROTECT_INTERVAL": "5s",
+            "MLO_STORAGE__LISTEN": f"127.0.0.1:{self.history}",
+            "MLO_STORAGE_TOKEN": "a-token-of-this-test",
             **(environ or {}),
         }
         self.process: subprocess.Popen[bytes] | None = None

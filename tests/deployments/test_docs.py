@@ -47,6 +47,8 @@ OTHER_PROGRAMS = (
     *("cat", "cd", "cp", "curl", "echo", "git", "grep", "head"),
     *("helm", "jq", "kubectl", "less", "mkdir"),
 )
+PREFECT_YAML = ROOT / "deployments" / "prefect.yaml"
+POOLS = ROOT / "deployments" / "pools"
 ROOMS = "helm|policy|storage|tasks|flows|deployments|simulator|tests|docs|benchmarks"
 # Typer keeps the class to itself; what it shows of it is a subclass.
 USAGE_ERROR = typer.BadParameter.__bases__[0]
@@ -197,8 +199,18 @@ def test_any_other_command_is_a_target_of_make_a_deployment_or_a_common_program(
             makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
             known = re.findall(r"^([a-z]+):", makefile, flags=re.MULTILINE)
             assert {word for word in targets if "=" not in word} <= set(known)
-        case ("prefect" | ".venv/bin/prefect", "deployment", "run", deployment):
-            assert deployment in {f"{name}/{name}" for name in flow_names()}
+        case ("prefect" | ".venv/bin/prefect", "deployment", "run", deployment, *_):
+            written = YAML(typ="safe").load(PREFECT_YAML)["deployments"]
+            known = {f"{each['entrypoint'].split('.')[1]}/{each['name']}" for each in written}
+            assert deployment in known | {f"{name}/{name}" for name in flow_names()}
+        case ("prefect", *words) if "--all" in words:
+            file = str(PREFECT_YAML.relative_to(ROOT))
+            assert words == ["--no-prompt", "deploy", "--all", "--prefect-file", file]
+        case ("prefect", "worker", "start", "--pool", pool):
+            assert (POOLS / f"{pool}.json").is_file()
+        case ("prefect", "work-pool", "create", pool, "--type", kind, "--base-job-template", file):
+            assert (pool, ROOT / file) == (kind, POOLS / f"{pool}.json")
+            assert (ROOT / file).is_file()
         case (program, *_):
             assert program in OTHER_PROGRAMS or (ROOT / program).is_file()
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import duckdb
 import httpx
@@ -11,6 +14,8 @@ import pytest
 
 from tests.deployments.system import System
 
+ROOT = Path(__file__).parents[2]
+PREFECT = str(Path(sys.executable).with_name("prefect"))
 pytestmark = [pytest.mark.prefect, pytest.mark.timeout(300)]
 
 
@@ -98,6 +103,54 @@ def test_the_running_process_does_a_backfill_and_the_command_follows(system: Sys
     assert {"backfill", "backfill-progress"} <= {artifact["key"] for artifact in artifacts}
     progress = next(one for one in artifacts if one["key"] == "backfill-progress")
     assert float(progress["data"]) == 100.0
+
+
+def test_a_worker_elsewhere_runs_what_is_heavy(system: System, tmp_path: Path) -> None:
+    environ = system.environ | {
+        "PREFECT_API_URL": f"http://127.0.0.1:{system.prefect}/api",
+        "PREFECT_HOME": str(tmp_path / "home"),
+        "MLO_STORAGE__URL": f"quack:127.0.0.1:{system.history}",
+        "MLO_SYNTHETIC__ENABLED": "true",
+    }
+    lines = [f"2026-03-11T{hour:02d}:00:00Z,elsewhere,active_series,50" for hour in range(24)]
+    usage, page = tmp_path / "usage.csv", tmp_path / "report.html"
+    usage.write_text("\n".join(["at,tenant,signal,mean", *lines, ""]))
+
+    def prefect(*words: str) -> None:
+        done = subprocess.run(
+            [PREFECT, "--no-prompt", *words],
+            cwd=tmp_path,
+            env=environ,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=150,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    for pool in ("process", "kubernetes"):
+        file = str(ROOT / "deployments" / "pools" / f"{pool}.json")
+        prefect("work-pool", "create", pool, "--type", pool, "--base-job-template", file)
+    prefect("deploy", "--all", "--prefect-file", str(ROOT / "deployments" / "prefect.yaml"))
+    prefect("deployment", "run", "backfill/process", "-p", f"from_file={usage}")
+    prefect("deployment", "run", "backtest/process", "-p", "since=3d")
+    prefect("deployment", "run", "report/process", "-p", "days=1", "-p", f"file={page}")
+    prefect("worker", "start", "--pool", "process", "--run-once")
+
+    def told(sql: str) -> list[dict]:
+        return json.loads(system.run("sql", sql, "-o", "json").stdout)
+
+    ended = told("select flow, outcome from runs where flow in ('backfill', 'backtest', 'report')")
+    assert {(run["flow"], run["outcome"]) for run in ended} == {
+        ("backfill", "success"),
+        ("backtest", "success"),
+        ("report", "success"),
+    }
+    assert told("select count(*) as n from usage_imported where tenant = 'elsewhere'") == [
+        {"n": 24}
+    ]
+    assert told("select count(*) as n from backtests") == [{"n": 1}]
+    assert page.read_text().startswith("<!doctype html>")
 
 
 def test_the_snapshot_opens_in_any_client_while_we_run(system: System) -> None:
