@@ -279,6 +279,23 @@ def test_the_probes_and_the_service_name_the_port_that_is_set() -> None:
     assert container["readinessProbe"]["httpGet"]["path"] == "/ready"
 
 
+def test_the_history_is_served_at_the_port_that_is_set_and_nowhere_else() -> None:
+    found = render(given("networkPolicy.enabled=true,storage.listen=0.0.0.0:9494"))
+    silent = render(given("networkPolicy.enabled=true"))
+
+    def open_at(rendered: Rendered) -> list[object]:
+        return [
+            [port["name"] for port in rendered.container()["ports"]],
+            [port["name"] for port in rendered.one("Service")["spec"]["ports"]],
+            [port["port"] for port in rendered.one("NetworkPolicy")["spec"]["ingress"][0]["ports"]],
+        ]
+
+    assert open_at(silent) == [["http"]] * 3
+    assert open_at(found) == [["http", "history"]] * 3
+    assert found.container()["ports"][1]["containerPort"] == 9494
+    assert found.one("Service")["spec"]["ports"][1]["port"] == 9494
+
+
 def test_a_prefect_server_elsewhere_is_named_in_the_environment() -> None:
     found = render(given("prefect.apiUrl=http://prefect:4200/api"))
 

@@ -51,6 +51,10 @@ spec:
       ports:
         - name: http
           containerPort: {{ include "mlo.port" $settings }}
+        {{- with include "mlo.historyPort" $settings }}
+        - name: history
+          containerPort: {{ . }}
+        {{- end }}
       # A first start migrates Prefect's database.
       startupProbe:
         httpGet: {path: /health, port: http}
@@ -141,4 +145,9 @@ spec:
 
 {{- define "mlo.port" -}}
 {{- include "mlo.effective" (list . "server.port" "8080") }}
+{{- end }}
+
+{{- /* Where workers elsewhere reach the history; "" where none may. */}}
+{{- define "mlo.historyPort" -}}
+{{- include "mlo.effective" (list . "storage.listen" "") | regexFind "[0-9]+$" }}
 {{- end }}
