@@ -33,3 +33,22 @@ def test_every_view_is_documented(database: Database) -> None:
     )
 
     assert sorted(view for view, _ in SECTIONS) == [name for (name,) in views.fetchall()]
+
+
+def _asked_on_pages() -> list[tuple[str, str]]:
+    root = Path(__file__).parents[2]
+    pages = [root / "README.md", *sorted((root / "docs").glob("*.md"))]
+    return [
+        (page.name, sql)
+        for page in pages
+        for sql in re.findall(r'mlo sql "([^"…]+)"', page.read_text(encoding="utf-8"))
+    ]
+
+
+@pytest.mark.parametrize(("page", "sql"), _asked_on_pages())
+def test_what_a_page_asks_with_mlo_sql_can_be_asked(
+    database: Database, page: str, sql: str
+) -> None:
+    check_statements(sql)
+
+    assert database.cursor().execute(sql).description, page
