@@ -143,7 +143,16 @@ def told(server: Server, sql: str) -> pl.DataFrame:
     """
     asking = ASK_SERVER.format(plain=PLAIN if server.plain else "")
     with _speaking_quack().cursor() as connection:
-        return connection.execute(asking, [server.address, sql, server.token]).pl()
+        return _frame(connection.execute(asking, [server.address, sql, server.token]))
+
+
+def _frame(answer: duckdb.DuckDBPyConnection) -> pl.DataFrame:
+    """The answer; an interval, which polars does not know, is a duration, its months of 30 days."""
+    columns = [(name, str(kind)) for name, kind, *_ in answer.description or ()]
+    if not any("INTERVAL" in kind for _, kind in columns):
+        return answer.pl()
+    names = [name for name, _ in columns]
+    return pl.DataFrame(answer.fetchall(), schema=names, orient="row", infer_schema_length=None)
 
 
 def nobody_listens(exc: duckdb.Error) -> bool:
@@ -167,7 +176,7 @@ def _open_and_run(path: Path, sql: str, *, write: bool) -> pl.DataFrame:
         with connect(str(path), read_only=not write) as connection:
             try:
                 answer = connection.execute(sql)
-                return answer.pl() if answer.description else pl.DataFrame()
+                return _frame(answer) if answer.description else pl.DataFrame()
             except duckdb.Error as exc:
                 raise StorageError(f"SQL: {one_line(str(exc))}") from exc
     finally:

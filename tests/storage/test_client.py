@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -217,6 +217,19 @@ def test_wrong_sql_is_told_in_one_line(path: Path, sql: str, told: str) -> None:
 @pytest.mark.usefixtures("served")
 def test_what_only_reads_is_answered(path: Path, sql: str) -> None:
     assert query(str(path), sql).height > 0
+
+
+@pytest.mark.usefixtures("served")
+def test_an_interval_is_a_duration_through_the_owner(path: Path) -> None:
+    found = query(str(path), "select interval '90 minutes' as took, 'a' as name")
+
+    assert found.rows(named=True) == [{"took": timedelta(minutes=90), "name": "a"}]
+
+
+def test_an_interval_is_a_duration_in_the_file(closed: Path) -> None:
+    found = query(str(closed), "select [interval '2 days'] as all_of_them")
+
+    assert found.item().to_list() == [timedelta(days=2)]
 
 
 def test_a_history_in_memory_cannot_be_served(database: Database) -> None:
