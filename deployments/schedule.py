@@ -82,7 +82,7 @@ class Scheduled:
 def scheduled_flows(settings: Settings) -> tuple[Scheduled, ...]:
     """The flows there are, with the intervals of the settings."""
     return (
-        Scheduled(flow=protect, every=settings.protect_interval),
+        Scheduled(flow=protect, every=settings.protect_interval, at_once=True),
         Scheduled(flow=optimize, every=settings.update_interval, at_once=True),
         Scheduled(flow=cost, every=settings.cost_interval, after=COST_AFTER, at_once=True),
         Scheduled(flow=deliver, every=settings.alerting.interval),

@@ -48,6 +48,7 @@ def connect(
             connection.execute(f"set global memory_limit = '{memory_limit}B'")
             # Or as much again stays with the allocator after a large query.
             connection.execute("set global allocator_flush_threshold = '16MiB'")
+            connection.execute("set global allocator_background_threads = true")
     except duckdb.Error as exc:
         raise _cannot_open(Path(path), str(exc)) from exc
     connection.execute(IN_UTC)
