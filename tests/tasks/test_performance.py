@@ -55,6 +55,7 @@ def test_answers_are_asked_for_packed_as_the_settings_say(
 @pytest.mark.parametrize(
     ("encoding", "body"),
     [("gzip", gzip.compress(PAGE)), ("zstd", zstandard.compress(PAGE)), ("identity", PAGE)],
+    ids=["gzip", "zstd", "identity"],
 )
 async def test_a_page_is_read_however_the_server_packs_it(encoding: str, body: bytes) -> None:
     async with Server(body, encoding=encoding) as server, client_with(Performance()) as client:
