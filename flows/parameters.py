@@ -22,6 +22,8 @@ Since = Annotated[str, Field(pattern=f"^({_LENGTH}|{_MOMENT})$", examples=["90d"
 Until = Annotated[str, Field(pattern=f"^({_MOMENT})?$", examples=["2026-11-08"])] | None
 Step = Annotated[str, Field(pattern="^(1h|60m|3600s)$")]
 Days = Annotated[int, Field(ge=1, le=MOST_DAYS, examples=[DAYS])]
+# No other file of the machine is written over by a slip of the hand.
+Page = Annotated[str, Field(pattern=r"^(.*\.html)?$", examples=["report.html"])] | None
 Number = Annotated[int, Field(ge=1)]
 Factor = Annotated[float, Field(gt=1, le=1_000_000)]
 Minutes = Annotated[float, Field(gt=0, le=24 * 60)]

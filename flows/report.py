@@ -10,7 +10,7 @@ from typing import Final
 from prefect import flow
 
 from flows.elsewhere import runtime_anywhere
-from flows.parameters import Days
+from flows.parameters import Days, Page
 from flows.run_names import run_name
 from policy.figures import figure
 from policy.report import Report
@@ -24,12 +24,12 @@ EVERYWHERE: Final = frozenset({"0.0.0.0", "::"})  # noqa: S104 - addresses that 
 
 
 @flow(name="report", timeout_seconds=600, validate_parameters=False, persist_result=False)
-async def report(days: Days = DAYS, file: str | None = None) -> None:
+async def report(days: Days = DAYS, file: Page = None) -> None:
     """Write the report beside the history, and tell where it is.
 
     Args:
         days: how far back it looks.
-        file: where it is written on the machine of the run; empty is beside the history.
+        file: where it is written on the machine of the run, `….html`; empty is beside the history.
     """
     with runtime_anywhere() as runtime, runtime.run("report") as run:
         settings = runtime.settings()

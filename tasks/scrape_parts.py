@@ -39,9 +39,8 @@ class Sent:
         rows = pl.read_ipc(BytesIO(self.readings))
         found: dict[str, pl.DataFrame] = {}
         start = 0
-        for count, pod in (
-            rows["pod"].rle().struct.unnest().iter_rows()
-        ):  # each pod's stand together
+        # The rows of each pod stand together.
+        for count, pod in rows["pod"].rle().struct.unnest().iter_rows():
             found[pod] = rows.slice(start, count)
             start += count
         return found

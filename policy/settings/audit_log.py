@@ -9,9 +9,8 @@ from typing import Annotated, Final, Literal
 from pydantic import ByteSize, Field
 
 from policy.settings.section import Section
-from policy.settings.values import Count, MoreThanWhole, PositiveDuration, Size
+from policy.settings.values import MIB, Count, MoreThanWhole, PositiveDuration, Size
 
-_MIB: Final = 1024**2
 _NAME: Final = r"^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$"
 
 
@@ -31,7 +30,7 @@ class AuditLog(Section):
     """JSON lines are appended to it; `-` is stdout."""
     max_entries: Count = 100_000
     max_age: PositiveDuration = timedelta(days=400)
-    max_size: Size = ByteSize(100 * _MIB)
+    max_size: Size = ByteSize(100 * MIB)
     """Of the entries as they would be in a file; the file is begun anew at this size."""
     emergency_threshold: MoreThanWhole = 120.0
     """Percent of max_entries or max_size at which the oldest go before their time."""

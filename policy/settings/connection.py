@@ -10,10 +10,9 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import AfterValidator, ByteSize, Field, SecretStr, model_validator
 
 from policy.settings.section import Section
-from policy.settings.values import Name, Port, PositiveDuration, Size, base_url, not_empty
+from policy.settings.values import MIB, Name, Port, PositiveDuration, Size, base_url, not_empty
 
 DNS: Final = "dns+"
-_MIB: Final = 1024**2
 
 
 def endpoint(text: str) -> str:
@@ -193,7 +192,7 @@ class Publish(Section):
 
 
 def _enough_to_work_in(size: ByteSize) -> ByteSize:
-    if size < 64 * _MIB:
+    if size < 64 * MIB:
         raise ValueError("must be at least 64MiB")
     return size
 
@@ -202,7 +201,7 @@ class Storage(Section):
     """Where the history is kept: a path, or `quack:host:port`."""
 
     url: Name = "data/history.duckdb"
-    memory_limit: Annotated[Size, AfterValidator(_enough_to_work_in)] = ByteSize(96 * _MIB)
+    memory_limit: Annotated[Size, AfterValidator(_enough_to_work_in)] = ByteSize(96 * MIB)
     """What DuckDB may hold of the history at once; what does not fit is read again or spilled."""
     listen: Annotated[str, Field(pattern=r"^\S+:[1-9]\d{0,4}$")] | None = None
     """Where `mlo up` serves the history to flow runs of other machines, as `host:port`."""

@@ -18,7 +18,7 @@ from pydantic import AfterValidator, BeforeValidator, ByteSize, Field
 from policy.settings.durations import parse_duration
 
 LIMIT_ALIASES: Final = {"max_series": "max_global_series_per_user"}
-_MIB: Final = 1024**2
+MIB: Final = 1024**2
 _SIZE: Final = re.compile(r"\d+(\.\d+)? ?([kKMGT]i?)?B")
 _LIMIT_NAME: Final = re.compile(r"[a-z][a-z0-9_]*")
 
@@ -69,7 +69,7 @@ def _size(value: object) -> object:
 
 
 def _worthwhile(size: ByteSize) -> ByteSize:
-    if size < _MIB:
+    if size < MIB:
         raise ValueError("must be at least 1MiB")
     return size
 

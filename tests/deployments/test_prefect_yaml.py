@@ -13,6 +13,7 @@ from prefect.client.orchestration import PrefectClient
 from prefect.deployments.runner import RunnerDeployment
 from prefect.flows import Flow, load_flow_from_entrypoint
 from prefect.utilities.callables import parameter_schema
+from prefect.utilities.schema_tools.validation import validate
 from prefect.workers.process import ProcessJobConfiguration
 from prefect_kubernetes.worker import KubernetesWorkerJobConfiguration
 from ruamel.yaml import YAML
@@ -21,6 +22,7 @@ from deployments import schedule
 from deployments.prefect_yaml import POOLS, PREFECT_YAML, pool_templates, prefect_yaml
 from deployments.schedule import HEAVY, register, scheduled_flows
 from deployments.worker import POOL
+from flows.report import report
 from policy.settings import Settings
 
 WRITTEN = YAML(typ="safe").load(PREFECT_YAML)["deployments"]
@@ -125,3 +127,15 @@ async def test_a_job_of_kubernetes_runs_the_flow_in_our_image_as_nobody() -> Non
     assert container["securityContext"]["readOnlyRootFilesystem"]
     assert pod["securityContext"]["runAsNonRoot"]
     assert not pod["automountServiceAccountToken"]
+
+
+@pytest.mark.parametrize(
+    ("file", "refused"), [(None, False), ("", False), ("week.html", False), ("limits.yaml", True)]
+)
+def test_a_report_is_written_over_no_file_of_another_kind(
+    file: str | None,
+    refused: bool,  # noqa: FBT001 - a parameter of pytest
+) -> None:
+    schema = parameter_schema(report).model_dump()
+
+    assert bool(validate({"days": 7, "file": file}, schema)) is refused
